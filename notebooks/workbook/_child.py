@@ -1,0 +1,37 @@
+"""uvicorn's command line, in a process that ends when the one that started it does.
+
+Our standard input is a pipe whose other end only the starter holds. Its end of file means that
+the starter is gone, however it went: exit, crash, kill -9. This needs no signal, no polling and
+no platform's help, so it holds on Linux, macOS and Windows alike.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+GRACE_SECONDS = 1.0  # for a clean shutdown once the starter is gone
+
+
+def leave_with_starter(lifeline: int) -> None:
+    while os.read(lifeline, 1024):
+        pass
+    signal.raise_signal(signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    lifeline = os.dup(0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the app and its children get an empty stdin
+    threading.Thread(target=leave_with_starter, args=(lifeline,), daemon=True).start()
+    if hasattr(signal, "pthread_sigmask"):
+        # Ctrl-C and a notebook's interrupt reach the whole process group. They are meant for
+        # the starter, which stops us if it wants to.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    import uvicorn
+
+    sys.argv[0] = "uvicorn"
+    uvicorn.main()

@@ -1,0 +1,208 @@
+"""Run an app as a reader would, as a uvicorn process of its own, and never leave it behind."""
+
+import contextlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self, TextIO
+
+from workbook.sections import ROOT, find_section
+
+START_SECONDS = 30  # a first import on a cold, busy laptop; a crash is told at once
+STOP_SECONDS = 5
+LOG_BYTES = 1_000_000  # the newest are kept
+CHILD = Path(__file__).with_name("_child.py")
+
+
+class ServerError(RuntimeError):
+    """A server that did not start, or did not stop. The message holds its log."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show the server's traceback in a notebook, not ours (IPython asks for this)."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class _Log:
+    """Collects what a process writes, and notices the address uvicorn announces."""
+
+    def __init__(self, pipe: IO[bytes], echo: TextIO | None) -> None:
+        self.data = bytearray()
+        self.url = ""
+        self.changed = threading.Event()
+        self._thread = threading.Thread(target=self._read, args=(pipe, echo), daemon=True)
+        self._thread.start()
+
+    def _read(self, pipe: IO[bytes], echo: TextIO | None) -> None:
+        with pipe:
+            while chunk := os.read(pipe.fileno(), 65536):
+                self.data += chunk
+                del self.data[:-LOG_BYTES]
+                if echo:
+                    echo.write(chunk.decode(errors="replace"))
+                    echo.flush()
+                if not self.url and (found := re.search(rb"Uvicorn running on (\S+)", self.data)):
+                    self.url = found[1].decode()
+                    self.changed.set()
+
+    def text(self) -> str:
+        return self.data.decode(errors="replace").replace("\r\n", "\n")
+
+    def finish(self) -> None:
+        # A pool's worker may hold the pipe a moment longer than the server.
+        self._thread.join(timeout=1)
+
+
+class Server:
+    """A running app. Made by `serve`; stops at the end of `with`, by `stop()`, or with us."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], log: _Log, command: str, app: Path
+    ) -> None:
+        self.process = process
+        self.command = command
+        self.app = app
+        self._log = log
+        self._finalizer = weakref.finalize(self, _end, process, log)
+
+    @property
+    def url(self) -> str:
+        """Where it answers, without a slash at the end: `http://127.0.0.1:49152`."""
+        return self._log.url
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def log(self) -> str:
+        """Everything it has printed so far, uvicorn's lines included."""
+        return self._log.text()
+
+    def stop(self) -> None:
+        """Stop it as a process manager does, by SIGTERM. Again is harmless.
+
+        Raises ServerError when it was still there 5 s later and had to be killed.
+        """
+        killed = self._finalizer()
+        if killed:
+            reason = f"had to be killed: it went on for {STOP_SECONDS} s after SIGTERM"
+            raise ServerError(f"{self.app.name} {reason}\n\n{self.log()}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # What went wrong in the block is worth more than how the server took its stop.
+        with contextlib.suppress(ServerError) if error else contextlib.nullcontext():
+            self.stop()
+
+
+def serve(
+    app: str | Path,
+    *options: str,
+    env: Mapping[str, str] | None = None,
+    port: int = 0,
+    echo: TextIO | None = None,
+) -> Server:
+    """Start an app under uvicorn and return when it accepts requests.
+
+    `app` is a section ("01_async_vs_def", or "01") or the path to a file with an `app` in it;
+    `options` go to uvicorn's command line, `env` is added to the environment. The server binds
+    `port` itself (0: any free one), so that nobody can take the port in between. What it prints
+    is kept for `log()`, and written to `echo` too where one is given.
+
+    The command line a reader would type is printed. With `with`, the server stops at the end of
+    the block; without, by `.stop()`, when nothing refers to it any more, or when this process
+    ends in whatever way: the server watches a pipe that only we hold open (see `_child.py`).
+
+    Raises LookupError or FileNotFoundError for an app that isn't there, and ServerError, with
+    the app's own traceback, for one that does not start.
+    """
+    path = _locate(app)
+    folder, module = _module(path)
+    command = [f"{module}:app", *options, "--port"]
+    spoken = [f"{key}={shlex.quote(value)}" for key, value in (env or {}).items()]
+    spoken += ["uvicorn", shlex.join(command)]
+    if folder != ROOT:
+        spoken[:0] = ["cd", shlex.quote(str(folder)), "&&"]
+    process = subprocess.Popen(
+        [sys.executable, "-P", str(CHILD), *command, str(port)],
+        cwd=folder,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **(env or {})},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+        # Windows: keeps a console's Ctrl-C to us, as the signal mask in `_child.py` does elsewhere.
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+    )
+    assert process.stdout is not None
+    log = _Log(process.stdout, echo)
+    server = Server(process, log, "", path)
+    try:
+        _await_start(process, log, path)
+    except BaseException:
+        server._finalizer()
+        raise
+    server.command = " ".join([*spoken, log.url.rpartition(":")[2]])
+    print(f"$ {server.command}   # {log.url}")
+    return server
+
+
+def _locate(app: str | Path) -> Path:
+    if isinstance(app, str) and not app.endswith(".py"):
+        return find_section(app).app
+    for path in (Path(app).absolute(), ROOT / app):
+        if path.is_file():
+            return path
+    raise FileNotFoundError(f"There is no {app}, neither here nor in {ROOT}")
+
+
+def _module(path: Path) -> tuple[Path, str]:
+    """The folder to run uvicorn in, and the module's name from there."""
+    if path.is_relative_to(ROOT):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        if not any("." in part for part in parts):
+            return ROOT, ".".join(parts)
+    return path.parent, path.stem
+
+
+def _await_start(process: subprocess.Popen[bytes], log: _Log, path: Path) -> None:
+    for _ in range(START_SECONDS * 20):
+        if log.changed.wait(0.05):
+            return
+        if process.poll() is not None:
+            log.finish()
+            code = process.returncode
+            raise ServerError(f"{path.name} did not start (exit code {code}):\n\n{log.text()}")
+    raise ServerError(f"{path.name} did not start in {START_SECONDS} s:\n\n{log.text()}")
+
+
+def _end(process: subprocess.Popen[bytes], log: _Log) -> bool:
+    """End the process, and say whether it had to be killed."""
+    assert process.stdin is not None
+    if os.name == "posix":
+        process.terminate()
+    else:
+        process.stdin.close()  # Windows has no SIGTERM; `_child.py` makes one of this
+    try:
+        process.wait(STOP_SECONDS)
+        killed = False
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        killed = True
+    process.stdin.close()
+    log.finish()
+    return killed

@@ -1,0 +1,38 @@
+"""Show an app's code from its file, so that no notebook holds a copy that can go stale."""
+
+import ast
+from pathlib import Path
+
+from workbook.server import Server
+
+
+def source(app: Server | Path, *names: str) -> str:
+    """The text of the named top-level functions, classes or constants, decorators included.
+
+    Raises LookupError for a name that the file does not define.
+    """
+    path = app.app if isinstance(app, Server) else app
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    found: dict[str, str] = {}
+    for node in ast.parse(text).body:
+        first = node.lineno
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            defined = [node.name]
+            first = min([first, *(d.lineno for d in node.decorator_list)])
+        elif isinstance(node, ast.Assign):
+            defined = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        else:
+            continue
+        found |= dict.fromkeys(defined, "\n".join(lines[first - 1 : node.end_lineno]))
+    if missing := [name for name in names if name not in found]:
+        raise LookupError(f"{path.name} does not define {', '.join(missing)}")
+    return "\n\n".join(found[name] for name in names)
+
+
+def show(app: Server | Path, *names: str) -> None:
+    """Display that text in a notebook, coloured as the notebook colours code."""
+    from IPython.display import Markdown, display
+
+    fenced = f"```python\n{source(app, *names)}\n```"
+    display(Markdown(fenced))  # type: ignore[no-untyped-call]
