@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from notebook_runs import NotebookRuns
 from playwright.sync_api import Browser, Error, sync_playwright
+
+from notebook_runs import NotebookRuns
 
 # ── Which test pins what ─────────────────────────────────────────────────────────────────────
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from workbook import ROOT, serve
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))

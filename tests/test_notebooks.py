@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from notebook_runs import NotebookRuns
 from workbook import ROOT
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+
 import workbook.server
 from workbook import ROOT, ServerError, find_section, serve
 
@@ -278,4 +278,6 @@ def test_the_first_answer_takes_little_more_than_importing_the_app() -> None:
         server.stop()
         return seconds
 
-    assert statistics.median(served() / bare() for _ in range(3)) < 1.5
+    # In turn, and the best of each: other programs disturb single runs.
+    pairs = [(served(), bare()) for _ in range(3)]
+    assert min(served for served, _ in pairs) < 1.5 * min(bare for _, bare in pairs)

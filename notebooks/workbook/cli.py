@@ -44,6 +44,7 @@ def lab(context: typer.Context) -> None:
         "--notebook-dir=" + str(ROOT / "notebooks"),
         # A notebook whose browser tab was closed keeps its server alive: end it after a while.
         "--MappingKernelManager.cull_idle_timeout=600",
+        "--log-level=WARN",  # leaves the address, which is what one looks for
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")  # JupyterLab refuses root otherwise; containers are root

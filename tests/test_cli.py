@@ -1,0 +1,113 @@
+"""The `workbook` command, as it is typed."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from workbook import SECTIONS
+
+WORKBOOK = [sys.executable, "-m", "workbook"]
+
+
+def workbook(*arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "120"}
+    return subprocess.run(
+        [*WORKBOOK, *arguments], capture_output=True, encoding="utf-8", env=env, timeout=60
+    )
+
+
+@contextmanager
+def running(
+    *arguments: str, until: str, end: signal.Signals, env: dict[str, str]
+) -> Iterator[tuple[str, list[str]]]:
+    """Run the command until its output matches, and end it by a signal to its process group."""
+    process = subprocess.Popen(
+        [*WORKBOOK, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1", **env},
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    log: list[str] = []
+    try:
+        while not (found := re.search(until, "".join(log))):
+            line = process.stdout.readline()
+            assert line, "".join(log)
+            log.append(line)
+        yield found[0], log
+    finally:
+        if os.name == "posix":
+            os.killpg(process.pid, end)
+        else:
+            process.terminate()
+        log += process.communicate(timeout=30)[0].splitlines(keepends=True)
+
+
+def test_alone_it_lists_the_sections() -> None:
+    listed = workbook()
+    assert listed.returncode == 0
+    for section in SECTIONS:
+        assert section.stem in listed.stdout
+        assert section.question in listed.stdout
+
+
+def test_run_starts_an_app_shows_the_line_and_ends_with_ctrl_c() -> None:
+    with running(
+        "run",
+        "01",
+        "--port",
+        "0",
+        "--no-browser",
+        until=r"http://\S+(?=\n)",
+        end=signal.SIGINT,
+        env={},
+    ) as (
+        url,
+        log,
+    ):
+        assert httpx.get(f"{url}/ping", trust_env=False).status_code == 200
+    assert "$ uvicorn examples.01_async_vs_def:app --port" in "".join(log)
+    assert "GET /ping" in "".join(log)
+    assert "Traceback" not in "".join(log)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [(["run", "wesocket"], "03_websocket"), (["run", "0"], "01_async_vs_def"), (["rum"], "run")],
+)
+def test_a_wrong_word_gets_advice_and_exit_code_2(arguments: list[str], advice: str) -> None:
+    refused = workbook(*arguments)
+    assert refused.returncode == 2
+    assert advice in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_lab_opens_on_the_notebooks_and_prints_its_address(tmp_path: Path) -> None:
+    """As root, too: where the tests run as root, this is."""
+    env = {name: str(tmp_path / name) for name in ("HOME", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
+    with running(
+        "lab",
+        "--no-browser",
+        "--port",
+        "0",
+        until=r"http://127\S+token=\w+",
+        end=signal.SIGTERM,
+        env=env,
+    ) as (address, _):
+        token = address.partition("token=")[2]
+        listing = httpx.get(
+            re.sub(r"/lab.*", "/api/contents/01_async_vs_def.ipynb", address),
+            params={"token": token, "content": 0},
+            trust_env=False,
+        )
+    assert listing.raise_for_status().json()["type"] == "notebook"
