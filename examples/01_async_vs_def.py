@@ -64,6 +64,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
             processes.submit(crunch, 1)  # a process takes a second to start: begin now
         async with httpx.AsyncClient(verify=tls) as async_client:
             yield {"processes": processes, "sync_client": sync_client, "async_client": async_client}
+        for worker in multiprocessing.active_children():
+            worker.terminate()  # all requests are answered; don't wait for one that still starts
 
 
 app = FastAPI(title="01 async vs def", lifespan=lifespan)

@@ -77,7 +77,7 @@ def test_a_plain_file_read_belongs_in_def(client: httpx.Client) -> None:
 async def test_a_blocking_call_on_the_loop_makes_everybody_wait(server: Server, path: str) -> None:
     blocking = await burst(server.url, path)
     assert queued(blocking)
-    assert blocking.slowest_ping > 0.7 * blocking.seconds
+    assert blocking.slowest_ping > 0.25 * blocking.seconds
 
 
 CURES = {

@@ -26,7 +26,7 @@ def workbook(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def running(
-    *arguments: str, until: str, end: signal.Signals, env: dict[str, str]
+    *arguments: str, until: str, end: signal.Signals, **env: str
 ) -> Iterator[tuple[str, list[str]]]:
     """Run the command until its output matches, and end it by a signal to its process group."""
     process = subprocess.Popen(
@@ -62,19 +62,8 @@ def test_alone_it_lists_the_sections() -> None:
 
 
 def test_run_starts_an_app_shows_the_line_and_ends_with_ctrl_c() -> None:
-    with running(
-        "run",
-        "01",
-        "--port",
-        "0",
-        "--no-browser",
-        until=r"http://\S+(?=\n)",
-        end=signal.SIGINT,
-        env={},
-    ) as (
-        url,
-        log,
-    ):
+    command = ["run", "01", "--port", "0", "--no-browser"]
+    with running(*command, until=r"http://\S+(?=\n)", end=signal.SIGINT) as (url, log):
         assert httpx.get(f"{url}/ping", trust_env=False).status_code == 200
     assert "$ uvicorn examples.01_async_vs_def:app --port" in "".join(log)
     assert "GET /ping" in "".join(log)
@@ -95,15 +84,9 @@ def test_a_wrong_word_gets_advice_and_exit_code_2(arguments: list[str], advice: 
 def test_lab_opens_on_the_notebooks_and_prints_its_address(tmp_path: Path) -> None:
     """As root, too: where the tests run as root, this is."""
     env = {name: str(tmp_path / name) for name in ("HOME", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
-    with running(
-        "lab",
-        "--no-browser",
-        "--port",
-        "0",
-        until=r"http://127\S+token=\w+",
-        end=signal.SIGTERM,
-        env=env,
-    ) as (address, _):
+    command = ["lab", "--no-browser", "--port", "0"]
+    until = r"http://127\S+token=\w+"
+    with running(*command, until=until, end=signal.SIGTERM, **env) as (address, _):
         token = address.partition("token=")[2]
         listing = httpx.get(
             re.sub(r"/lab.*", "/api/contents/01_async_vs_def.ipynb", address),

@@ -26,10 +26,6 @@ if __name__ == "__main__":
     lifeline = os.dup(0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the app and its children get an empty stdin
     threading.Thread(target=leave_with_starter, args=(lifeline,), daemon=True).start()
-    if hasattr(signal, "pthread_sigmask"):
-        # Ctrl-C and a notebook's interrupt reach the whole process group. They are meant for
-        # the starter, which stops us if it wants to.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
     import uvicorn
 

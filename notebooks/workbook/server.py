@@ -144,7 +144,9 @@ def serve(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         bufsize=0,
-        # Windows: keeps a console's Ctrl-C to us, as the signal mask in `_child.py` does elsewhere.
+        # Ctrl-C in a terminal and a notebook's interrupt go to the whole process group. They are
+        # meant for us, who stop the server if we want to: it gets a group of its own.
+        process_group=0 if os.name == "posix" else None,
         creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
     )
     assert process.stdout is not None
