@@ -29,7 +29,9 @@ def draw_growth(
 ) -> None:
     """Draw one line for each name: its values (in `unit`) over its moments (in seconds)."""
     figure, axis = plt.subplots(figsize=(8, 3), layout="constrained")
-    for (name, (moments, values)), style in zip(lines.items(), ["-", "--", ":", "-."], strict=False):
+    for (name, (moments, values)), style in zip(
+        lines.items(), ["-", "--", ":", "-."], strict=False
+    ):
         axis.plot(moments, values, style, color="0.2", linewidth=2, label=name)
     axis.set_xlim(left=0)
     axis.set_ylim(bottom=0)

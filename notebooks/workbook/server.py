@@ -35,7 +35,7 @@ class _Log:
     def __init__(self, pipe: IO[bytes], echo: TextIO | None) -> None:
         self.data = bytearray()
         self.url = ""
-        self.changed = threading.Event()
+        self.ready = threading.Event()
         self._thread = threading.Thread(target=self._read, args=(pipe, echo), daemon=True)
         self._thread.start()
 
@@ -47,9 +47,15 @@ class _Log:
                 if echo:
                     echo.write(chunk.decode(errors="replace"))
                     echo.flush()
-                if not self.url and (found := re.search(rb"Uvicorn running on (\S+)", self.data)):
-                    self.url = found[1].decode()
-                    self.changed.set()
+                if not self.ready.is_set():
+                    self._look_for_start()
+
+    def _look_for_start(self) -> None:
+        # Both lines, for with --workers the address comes before anyone listens to it.
+        found = re.search(rb"Uvicorn running on (\S+)", self.data)
+        if found and b"Application startup complete" in self.data:
+            self.url = found[1].decode()
+            self.ready.set()
 
     def text(self) -> str:
         return self.data.decode(errors="replace").replace("\r\n", "\n")
@@ -182,7 +188,7 @@ def _module(path: Path) -> tuple[Path, str]:
 
 def _await_start(process: subprocess.Popen[bytes], log: _Log, path: Path) -> None:
     for _ in range(START_SECONDS * 20):
-        if log.changed.wait(0.05):
+        if log.ready.wait(0.05):
             return
         if process.poll() is not None:
             log.finish()
