@@ -3,12 +3,9 @@
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
-
-from notebook_runs import NotebookRuns
 
 # ── Which test pins what ─────────────────────────────────────────────────────────────────────
 
@@ -23,30 +20,17 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.extra_keyword_matches.update(mark.args)
 
 
-# ── Notebooks run in the background while the other tests do ─────────────────────────────────
-
-
-def _notebook(item: pytest.Item) -> Path | None:
-    """The notebook that a test wants to have been run: its parameter `notebook`."""
-    params: dict[str, Path] = getattr(getattr(item, "callspec", None), "params", {})
-    return params.get("notebook")
+# ── With -n, a file's tests share a process, and each notebook has its own turn ───────────────
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Ask for the notebooks' results as late as possible: they run from the start."""
-    items.sort(key=lambda item: _notebook(item) is not None)
+    def is_notebook(item: pytest.Item) -> bool:
+        return getattr(item, "originalname", "") == "test_notebook_runs"
 
-
-@pytest.fixture(scope="session", autouse=True)
-def notebook_runs(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[NotebookRuns]:
-    """The runs of the notebooks that the selected tests ask for."""
-    # Kernels write here what would else stay in the user's home when we are killed.
-    for variable in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
-        os.environ[variable] = str(tmp_path_factory.mktemp(variable.lower()))
-    with NotebookRuns(filter(None, map(_notebook, request.session.items))) as runs:
-        yield runs
+    items.sort(key=is_notebook, reverse=True)  # the longest first
+    for item in items:
+        group = item.name if is_notebook(item) else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 # ── Async tests, and a browser ───────────────────────────────────────────────────────────────

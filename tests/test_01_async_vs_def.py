@@ -17,7 +17,7 @@ import pytest
 import redis.asyncio
 
 from workbook import ROOT, Server, serve
-from workbook.timeline import Burst, best_of, burst
+from workbook.timeline import Burst, burst
 
 pytestmark = pytest.mark.anyio
 
@@ -136,11 +136,13 @@ async def test_cpu_work_starves_the_loop_unless_it_leaves_it(server: Server) -> 
 async def test_threads_share_the_gil_and_processes_use_the_other_core(server: Server) -> None:
     await burst(server.url, "/cpu/process", count=2)
 
-    one = await best_of(5, server.url, "/cpu/def?n=1000000", count=1)
-    threads = await best_of(5, server.url, "/cpu/def?n=1000000", count=2)
-    processes = await best_of(5, server.url, "/cpu/process?n=1000000", count=2)
-    assert threads.seconds > 1.4 * one.seconds
-    assert threads.seconds > 1.2 * processes.seconds
+    for _ in range(8):  # one clear round is enough: what other programs do blurs the others
+        one = await burst(server.url, "/cpu/def?n=2000000", count=1)
+        threads = await burst(server.url, "/cpu/def?n=2000000", count=2)
+        processes = await burst(server.url, "/cpu/process?n=2000000", count=2)
+        if threads.seconds > 1.5 * max(one.seconds, processes.seconds):
+            return
+    pytest.fail(f"no clear round, the last {one.seconds=} {threads.seconds=} {processes.seconds=}")
 
 
 @pytest.mark.claim("1.7")

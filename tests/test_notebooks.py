@@ -7,16 +7,23 @@ from pathlib import Path
 import psutil
 import pytest
 
-from notebook_runs import NotebookRuns
+from notebook_run import failure
 from workbook import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
+@pytest.fixture(autouse=True)
+def clean_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels write here what would else stay in the user's home when we are killed."""
+    for variable in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(notebook: Path, notebook_runs: NotebookRuns) -> None:
-    if failure := notebook_runs.failure(notebook):
-        pytest.fail(failure, pytrace=False)
+def test_notebook_runs(notebook: Path) -> None:
+    if report := failure(notebook):
+        pytest.fail(report, pytrace=False)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -42,10 +49,9 @@ def fail_in(folder: Path, *cells: str) -> str:
         "nbformat_minor": 4,
     }
     path.write_text(json.dumps(notebook), encoding="utf-8")
-    with NotebookRuns([path]) as runs:
-        failure = runs.failure(path)
-    assert failure
-    return failure
+    report = failure(path)
+    assert report
+    return report
 
 
 def test_a_failing_cell_is_shown_with_its_traceback_and_leaves_no_server(tmp_path: Path) -> None:

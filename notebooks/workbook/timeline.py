@@ -79,12 +79,6 @@ async def burst(url: str, path: str, count: int = 10) -> Burst:
         return Burst(path, [await task for task in requests], pings)
 
 
-async def best_of(runs: int, url: str, path: str, count: int = 10) -> Burst:
-    """The quickest of several bursts: what other programs do meanwhile disturbs single ones."""
-    bursts = [await burst(url, path, count) for _ in range(runs)]
-    return min(bursts, key=lambda each: each.seconds)
-
-
 def draw(*bursts: Burst) -> None:
     """Draw the bursts one above the other on one time axis: a bar from start to end for each."""
     heights = [len(each.requests) ** 0.6 + 1.5 for each in bursts]

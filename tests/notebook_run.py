@@ -1,0 +1,32 @@
+"""Run a notebook in a fresh kernel, and tell a failure as a reader sees it."""
+
+import re
+import sys
+from pathlib import Path
+
+# jsonschema looks for this module when nbformat is imported, which takes 1.6 s to compile a
+# grammar that no notebook needs. jsonschema does without where it is missing.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+CELL_SECONDS = 60  # a cell that never ends is a failure, not a hang
+
+
+def failure(path: Path) -> str | None:
+    """Run a notebook. None when it ran to its end, else its failing cell and why."""
+    client = NotebookClient(
+        nbformat.read(path, as_version=4),  # type: ignore[no-untyped-call]
+        timeout=CELL_SECONDS,
+        kernel_name="python3",
+        shutdown_kernel="immediate",
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    try:
+        client.execute()
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        plain = re.sub(r"\x1b\[[\d;]*m", "", str(error))  # a kernel colours its tracebacks
+        return f"{path.name} does not run to its end.\n\n{plain}"
+    return None
