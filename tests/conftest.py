@@ -7,6 +7,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
 
+from workbook.launch import FORK
+
+os.environ[FORK] = "1"  # hundreds of servers, and an import of FastAPI for each is minutes
+
 # ── Which test pins what ─────────────────────────────────────────────────────────────────────
 
 

@@ -140,7 +140,7 @@ async def test_threads_share_the_gil_and_processes_use_the_other_core(server: Se
         one = await burst(server.url, "/cpu/def?n=2000000", count=1)
         threads = await burst(server.url, "/cpu/def?n=2000000", count=2)
         processes = await burst(server.url, "/cpu/process?n=2000000", count=2)
-        if threads.seconds > 1.5 * max(one.seconds, processes.seconds):
+        if threads.seconds > max(1.5 * one.seconds, 1.3 * processes.seconds):
             return
     pytest.fail(f"no clear round, the last {one.seconds=} {threads.seconds=} {processes.seconds=}")
 

@@ -14,6 +14,7 @@ import pytest
 
 import workbook.server
 from workbook import ROOT, ServerError, find_section, serve
+from workbook.launch import FORK
 
 GREETER = """
 import os, sys, time
@@ -42,6 +43,17 @@ def flood():
         print("x" * 100_000)
     print("the end")
 """
+
+
+@pytest.fixture(params=["started", "forked"], autouse=True)
+def way_to_launch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """As readers launch a server, and as most tests do, to save time."""
+    way: str = request.param
+    if way == "forked":
+        monkeypatch.setenv(FORK, "1")
+    else:
+        monkeypatch.delenv(FORK)
+    return way
 
 
 @pytest.fixture

@@ -22,12 +22,18 @@ def leave_with_starter(lifeline: int) -> None:
     os._exit(1)
 
 
-if __name__ == "__main__":
+def run_uvicorn(arguments: list[str]) -> None:
     lifeline = os.dup(0)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the app and its children get an empty stdin
+    devnull = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(devnull, 0)  # the app and its children get an empty stdin
+    os.close(devnull)
     threading.Thread(target=leave_with_starter, args=(lifeline,), daemon=True).start()
 
     import uvicorn
 
-    sys.argv[0] = "uvicorn"
+    sys.argv = ["uvicorn", *arguments]
     uvicorn.main()
+
+
+if __name__ == "__main__":
+    run_uvicorn(sys.argv[1:])

@@ -5,7 +5,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Mapping
@@ -13,12 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, TextIO
 
+from workbook.launch import Process, launch
 from workbook.sections import ROOT, find_section
 
 START_SECONDS = 30  # a first import on a cold, busy laptop; a crash is told at once
 STOP_SECONDS = 5
 LOG_BYTES = 1_000_000  # the newest are kept
-CHILD = Path(__file__).with_name("_child.py")
 
 
 class ServerError(RuntimeError):
@@ -68,9 +67,7 @@ class _Log:
 class Server:
     """A running app. Made by `serve`; stops at the end of `with`, by `stop()`, or with us."""
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], log: _Log, command: str, app: Path
-    ) -> None:
+    def __init__(self, process: Process, log: _Log, command: str, app: Path) -> None:
         self.process = process
         self.command = command
         self.app = app
@@ -142,19 +139,7 @@ def serve(
     spoken += ["uvicorn", shlex.join(command)]
     if folder != ROOT:
         spoken[:0] = ["cd", shlex.quote(str(folder)), "&&"]
-    process = subprocess.Popen(
-        [sys.executable, "-P", str(CHILD), *command, str(port)],
-        cwd=folder,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **(env or {})},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        bufsize=0,
-        # Ctrl-C in a terminal and a notebook's interrupt go to the whole process group. They are
-        # meant for us, who stop the server if we want to: it gets a group of its own.
-        process_group=0 if os.name == "posix" else None,
-        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-    )
+    process = launch([*command, str(port)], folder, env or {})
     assert process.stdout is not None
     log = _Log(process.stdout, echo)
     server = Server(process, log, "", path)
@@ -186,7 +171,7 @@ def _module(path: Path) -> tuple[Path, str]:
     return path.parent, path.stem
 
 
-def _await_start(process: subprocess.Popen[bytes], log: _Log, path: Path) -> None:
+def _await_start(process: Process, log: _Log, path: Path) -> None:
     for _ in range(START_SECONDS * 20):
         if log.ready.wait(0.05):
             return
@@ -197,7 +182,7 @@ def _await_start(process: subprocess.Popen[bytes], log: _Log, path: Path) -> Non
     raise ServerError(f"{path.name} did not start in {START_SECONDS} s:\n\n{log.text()}")
 
 
-def _end(process: subprocess.Popen[bytes], log: _Log) -> bool:
+def _end(process: Process, log: _Log) -> bool:
     """End the process, and say whether it had to be killed."""
     assert process.stdin is not None
     if os.name == "posix":

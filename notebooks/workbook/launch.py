@@ -1,0 +1,120 @@
+"""Start uvicorn in a process of its own: a new one, or one forked from a process kept ready."""
+
+import atexit
+import functools
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+CHILD = Path(__file__).with_name("_child.py")
+ZYGOTE = Path(__file__).with_name("_zygote.py")
+FORK = "WORKBOOK_FORK"  # set by who starts many servers; inherited, so that a notebook's fork, too
+
+
+class Forked:
+    """A server forked by the zygote, with the part of subprocess.Popen's interface we use."""
+
+    def __init__(self, zygote: "Zygote", pid: int, stdin: IO[bytes], stdout: IO[bytes]) -> None:
+        self.pid = pid
+        self.stdin = stdin
+        self.stdout = stdout
+        self.returncode: int | None = None
+        self._zygote = zygote
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = self._zygote.ask({"pid": self.pid})
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        deadline = time.monotonic() + (timeout or 1e9)
+        while (code := self.poll()) is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(f"uvicorn ({self.pid})", timeout or 0)
+            time.sleep(0.01)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(15)
+
+    def kill(self) -> None:
+        self.send_signal(9)
+
+
+Process = subprocess.Popen[bytes] | Forked
+
+
+class Zygote:
+    """The process that forks; see `_zygote.py`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket, other = socket.socketpair()
+        with other:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", str(ZYGOTE), str(other.fileno())],
+                pass_fds=[other.fileno()],
+                process_group=0,
+            )
+        atexit.register(self._end)
+
+    def ask(self, request: Mapping[str, object], fds: Sequence[int] = ()) -> int | None:
+        with self._lock:
+            message = json.dumps(request).encode()
+            if fds:
+                socket.send_fds(self._socket, [message], list(fds))
+            else:
+                self._socket.sendall(message)
+            answer: int | None = json.loads(self._socket.recv(100))
+            return answer
+
+    def start(self, command: list[str], folder: Path, env: dict[str, str]) -> Forked:
+        input_read, input_write = os.pipe()
+        output_read, output_write = os.pipe()
+        request = {"command": command, "folder": str(folder), "env": env}
+        pid = self.ask(request, [input_read, output_write])
+        os.close(input_read)
+        os.close(output_write)
+        assert pid is not None
+        return Forked(self, pid, open(input_write, "wb", 0), open(output_read, "rb", 0))
+
+    def _end(self) -> None:
+        self._socket.close()
+        self._process.wait()
+
+
+@functools.cache
+def _zygote() -> Zygote:
+    return Zygote()
+
+
+def launch(command: list[str], folder: Path, env: Mapping[str, str]) -> Process:
+    """Start `uvicorn COMMAND…` in `folder`; its standard input is its lifeline (`_child.py`)."""
+    full_env = {**os.environ, **env}
+    # Processes that uvicorn starts by itself, for --workers or --reload, begin anew.
+    if os.getenv(FORK) and os.name == "posix" and not {"--workers", "--reload"} & set(command):
+        return _zygote().start(command, folder, full_env)
+    return subprocess.Popen(
+        [sys.executable, "-P", str(CHILD), *command],
+        cwd=folder,
+        env={"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **full_env},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+        # Ctrl-C in a terminal and a notebook's interrupt go to the whole process group. They are
+        # meant for us, who stop the server if we want to: it gets a group of its own.
+        process_group=0 if os.name == "posix" else None,
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+    )
