@@ -27,6 +27,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 # ── With -n, a file's tests share a process, and each notebook has its own turn ───────────────
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def is_notebook(item: pytest.Item) -> bool:
         return getattr(item, "originalname", "") == "test_notebook_runs"

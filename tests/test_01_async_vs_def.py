@@ -22,11 +22,14 @@ from workbook.timeline import Burst, burst
 pytestmark = pytest.mark.anyio
 
 
+SLEEP = 0.6  # seconds: long, because it costs no CPU and drowns the noise of a busy machine
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """The app, with a second copy of it as its upstream."""
     with serve("01_async_vs_def") as upstream:
-        url = f"{upstream.url}/sleep/async"
+        url = f"{upstream.url}/sleep/async?seconds={SLEEP}"
         with serve("01_async_vs_def", env={"UPSTREAM_URL": url}) as server:
             yield server
         assert "Traceback" not in server.log() + upstream.log()
@@ -44,9 +47,14 @@ def queued(burst: Burst) -> bool:
     return ends[0] < 0.4 * ends[-1] and ends[len(ends) // 2] < 0.8 * ends[-1]
 
 
+def path_to(kind: str, style: str) -> str:
+    return f"/fetch/{style}" if kind == "fetch" else f"/sleep/{style}?seconds={SLEEP}"
+
+
 @pytest.mark.claim("1.1")
-@pytest.mark.parametrize("path", ["/sleep/async", "/fetch/async"])
-async def test_awaiting_handlers_overlap_on_one_thread(server: Server, path: str) -> None:
+@pytest.mark.parametrize("kind", ["sleep", "fetch"])
+async def test_awaiting_handlers_overlap_on_one_thread(server: Server, kind: str) -> None:
+    path = path_to(kind, "async")
     assert not queued(await burst(server.url, path))
     async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
         answers = await asyncio.gather(*(client.get(path) for _ in range(10)))
@@ -54,15 +62,14 @@ async def test_awaiting_handlers_overlap_on_one_thread(server: Server, path: str
 
 
 @pytest.mark.claim("1.2")
-@pytest.mark.parametrize("path", ["/sleep/def", "/fetch/def"])
+@pytest.mark.parametrize("kind", ["sleep", "fetch"])
 async def test_def_handlers_overlap_in_threads_and_leave_the_loop_free(
-    server: Server, client: httpx.Client, path: str
+    server: Server, client: httpx.Client, kind: str
 ) -> None:
-    blocking = await burst(server.url, path.replace("def", "blocking"))
-    threaded = await burst(server.url, path)
+    threaded = await burst(server.url, path_to(kind, "def"))
     assert not queued(threaded)
-    assert threaded.slowest_ping < blocking.slowest_ping / 2
-    assert client.get(path).json()["thread"] != "MainThread"
+    assert threaded.slowest_ping < SLEEP
+    assert client.get(path_to(kind, "def")).json()["thread"] != "MainThread"
 
 
 @pytest.mark.claim("1.2")
@@ -73,11 +80,12 @@ def test_a_plain_file_read_belongs_in_def(client: httpx.Client) -> None:
 
 
 @pytest.mark.claim("1.3")
-@pytest.mark.parametrize("path", ["/sleep/blocking", "/fetch/blocking"])
-async def test_a_blocking_call_on_the_loop_makes_everybody_wait(server: Server, path: str) -> None:
-    blocking = await burst(server.url, path)
+@pytest.mark.parametrize("kind", ["sleep", "fetch"])
+async def test_a_blocking_call_on_the_loop_makes_everybody_wait(server: Server, kind: str) -> None:
+    blocking = await burst(server.url, path_to(kind, "blocking"), count=4)
     assert queued(blocking)
-    assert blocking.slowest_ping > 0.25 * blocking.seconds
+    assert blocking.seconds > 0.9 * 4 * SLEEP
+    assert blocking.slowest_ping > 0.9 * SLEEP
 
 
 CURES = {
@@ -95,54 +103,55 @@ CURES = {
 @pytest.mark.claim("1.4")
 @pytest.mark.parametrize("cure", CURES)
 async def test_the_cure_is_one_word(server: Server, tmp_path: Path, cure: str) -> None:
+    """The same check that the blocking handler fails above."""
     wrong, right = CURES[cure]
     text = server.app.read_text(encoding="utf-8")
     assert text.count(wrong) == 1
     copy = tmp_path / "cured.py"
     copy.write_text(text.replace(wrong, right), encoding="utf-8")
-    path = "/fetch/blocking" if "client" in cure else "/sleep/blocking"
-    with serve(copy, env={"UPSTREAM_URL": f"{server.url}/sleep/async"}) as cured:
+    path = path_to("fetch" if "client" in cure else "sleep", "blocking")
+    with serve(copy, env={"UPSTREAM_URL": f"{server.url}/sleep/async?seconds={SLEEP}"}) as cured:
         after = await burst(cured.url, path)
-    before = await burst(server.url, path)
-    assert (queued(before), queued(after)) == (True, False)
-    assert after.slowest_ping < before.slowest_ping / 2
+    assert not queued(after)
+    assert after.slowest_ping < SLEEP
 
 
 @pytest.mark.claim("1.5")
 async def test_80_slow_def_requests_come_in_two_waves_of_40(server: Server) -> None:
-    crowd = await burst(server.url, "/sleep/def?seconds=0.6", count=80)
-    assert crowd.waves(pause=0.25) == [40, 40]
+    crowd = await burst(server.url, "/sleep/def?seconds=1.5", count=80)
+    assert crowd.waves(pause=0.6) == [40, 40]
 
 
 @pytest.mark.claim("1.1")
 async def test_80_awaiting_requests_come_in_one_wave(server: Server) -> None:
-    crowd = await burst(server.url, "/sleep/async?seconds=0.6", count=80)
-    assert crowd.waves(pause=0.25) == [80]
+    crowd = await burst(server.url, "/sleep/async?seconds=1.5", count=80)
+    assert crowd.waves(pause=0.6) == [80]
 
 
 @pytest.mark.claim("1.6")
 async def test_cpu_work_starves_the_loop_unless_it_leaves_it(server: Server) -> None:
     """Contract: starves the loop; leaves the loop alive; a process pool."""
     await burst(server.url, "/cpu/process", count=2)  # the pool's processes run after this
-    loop, threads, processes = [
-        await burst(server.url, f"/cpu/{style}", count=2) for style in ("async", "def", "process")
-    ]
-    assert loop.slowest_ping > 0.7 * loop.seconds
-    assert threads.slowest_ping < 0.7 * threads.seconds
-    assert processes.slowest_ping < loop.slowest_ping / 2
+    for _ in range(8):  # one clear round is enough: what other programs do blurs the others
+        loop, threads, processes = [
+            await burst(server.url, f"/cpu/{style}", 2) for style in ("async", "def", "process")
+        ]
+        worst = max(threads.slowest_ping, processes.slowest_ping)
+        if loop.slowest_ping > max(0.4 * loop.seconds, 2 * worst):
+            return
+    pytest.fail(f"{loop.slowest_ping=} {threads.slowest_ping=} {processes.slowest_ping=}")
 
 
 @pytest.mark.claim("1.6")
 async def test_threads_share_the_gil_and_processes_use_the_other_core(server: Server) -> None:
     await burst(server.url, "/cpu/process", count=2)
-
-    for _ in range(8):  # one clear round is enough: what other programs do blurs the others
+    for _ in range(8):
         one = await burst(server.url, "/cpu/def?n=2000000", count=1)
         threads = await burst(server.url, "/cpu/def?n=2000000", count=2)
         processes = await burst(server.url, "/cpu/process?n=2000000", count=2)
         if threads.seconds > max(1.5 * one.seconds, 1.3 * processes.seconds):
             return
-    pytest.fail(f"no clear round, the last {one.seconds=} {threads.seconds=} {processes.seconds=}")
+    pytest.fail(f"{one.seconds=} {threads.seconds=} {processes.seconds=}")
 
 
 @pytest.mark.claim("1.7")

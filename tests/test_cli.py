@@ -13,8 +13,14 @@ import httpx
 import pytest
 
 from workbook import SECTIONS
+from workbook.launch import FORK
 
 WORKBOOK = [sys.executable, "-m", "workbook"]
+
+
+@pytest.fixture(autouse=True)
+def as_readers_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(FORK)
 
 
 def workbook(*arguments: str) -> subprocess.CompletedProcess[str]:

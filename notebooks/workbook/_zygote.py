@@ -34,27 +34,32 @@ PRELOAD = (
 
 def await_request(starter: socket.socket) -> dict[str, Any]:
     """Fork for each request. Returns only in a forked process, with what it is to be."""
+    fds: list[int] = []  # a server's standard input and output, two for each request to start
+    lines = b""
     while True:
-        message, fds, _, _ = socket.recv_fds(starter, 1_000_000, 2)
-        if not message:
+        received, more_fds, _, _ = socket.recv_fds(starter, 65536, 16)
+        if not received:
             sys.exit()  # the starter is gone; the servers see it for themselves
-        request: dict[str, Any] = json.loads(message)
-        answer: int | None
-        if fds:
-            answer = os.fork()
-            if answer == 0:
-                os.dup2(fds[0], 0)
-                os.dup2(fds[1], 1)
-                os.dup2(fds[1], 2)
-        else:
-            pid, status = os.waitpid(request["pid"], os.WNOHANG)
-            answer = os.waitstatus_to_exitcode(status) if pid else None
-        for fd in fds:
-            os.close(fd)
-        if answer == 0 and fds:
-            starter.close()
-            return request
-        starter.sendall(json.dumps(answer).encode())
+        fds += more_fds
+        *complete, lines = (lines + received).split(b"\n")
+        for line in complete:
+            request: dict[str, Any] = json.loads(line)
+            answer: int | None
+            if "command" in request:
+                stdin, stdout = fds.pop(0), fds.pop(0)
+                answer = os.fork()
+                if answer == 0:
+                    starter.close()
+                    for source, target in [(stdin, 0), (stdout, 1), (stdout, 2)]:
+                        os.dup2(source, target)
+                os.close(stdin)
+                os.close(stdout)
+                if answer == 0:
+                    return request
+            else:
+                pid, status = os.waitpid(request["pid"], os.WNOHANG)
+                answer = os.waitstatus_to_exitcode(status) if pid else None
+            starter.sendall(b"%s\n" % json.dumps([request["number"], answer]).encode())
 
 
 def unbuffered(fd: int) -> io.TextIOWrapper:

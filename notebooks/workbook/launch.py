@@ -60,7 +60,9 @@ class Zygote:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._asked = 0
         self._socket, other = socket.socketpair()
+        self._answers = self._socket.makefile("rb")
         with other:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", str(ZYGOTE), str(other.fileno())],
@@ -71,13 +73,15 @@ class Zygote:
 
     def ask(self, request: Mapping[str, object], fds: Sequence[int] = ()) -> int | None:
         with self._lock:
-            message = json.dumps(request).encode()
+            self._asked += 1
+            line = json.dumps({**request, "number": self._asked}).encode() + b"\n"
             if fds:
-                socket.send_fds(self._socket, [message], list(fds))
-            else:
-                self._socket.sendall(message)
-            answer: int | None = json.loads(self._socket.recv(100))
-            return answer
+                line = line[socket.send_fds(self._socket, [line], list(fds)) :]
+            self._socket.sendall(line)
+            while True:
+                number, answer = json.loads(self._answers.readline())
+                if number == self._asked:  # an interrupt may have left an earlier one unread
+                    return None if answer is None else int(answer)
 
     def start(self, command: list[str], folder: Path, env: dict[str, str]) -> Forked:
         input_read, input_write = os.pipe()
@@ -90,6 +94,7 @@ class Zygote:
         return Forked(self, pid, open(input_write, "wb", 0), open(output_read, "rb", 0))
 
     def _end(self) -> None:
+        self._answers.close()
         self._socket.close()
         self._process.wait()
 

@@ -31,7 +31,8 @@ class ServerError(RuntimeError):
 class _Log:
     """Collects what a process writes, and notices the address uvicorn announces."""
 
-    def __init__(self, pipe: IO[bytes], echo: TextIO | None) -> None:
+    def __init__(self, pipe: IO[bytes], echo: TextIO | None, processes: int) -> None:
+        self.processes = processes
         self.data = bytearray()
         self.url = ""
         self.ready = threading.Event()
@@ -52,7 +53,7 @@ class _Log:
     def _look_for_start(self) -> None:
         # Both lines, for with --workers the address comes before anyone listens to it.
         found = re.search(rb"Uvicorn running on (\S+)", self.data)
-        if found and b"Application startup complete" in self.data:
+        if found and self.data.count(b"Application startup complete") >= self.processes:
             self.url = found[1].decode()
             self.ready.set()
 
@@ -141,7 +142,8 @@ def serve(
         spoken[:0] = ["cd", shlex.quote(str(folder)), "&&"]
     process = launch([*command, str(port)], folder, env or {})
     assert process.stdout is not None
-    log = _Log(process.stdout, echo)
+    workers = int(options[options.index("--workers") + 1]) if "--workers" in options else 1
+    log = _Log(process.stdout, echo, workers)
     server = Server(process, log, "", path)
     try:
         _await_start(process, log, path)
