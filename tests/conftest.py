@@ -49,7 +49,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")  # Playwright occupies the thread's event loop as long as it runs
 def browser() -> Iterator[Browser]:
     """Chromium: the system's where there is one, else the one that Playwright downloaded."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome")
     program = next(filter(None, map(shutil.which, names)), None)
     options = ["--disable-background-networking", "--disable-component-update"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:

@@ -127,7 +127,8 @@ async def test_a_stalled_reader_is_dropped_after_queue_size_messages(
         assert "read faster" in close.reason
         assert told == order[: len(told)]  # what it was sent has no gap
         lost = order.index(left("cyd")) - len(told)
-        assert 5 < lost <= 7  # those queued, the one being sent, the one too many
+        # Those queued, the one being sent, and what came until the leaving was told.
+        assert 5 < lost <= 12
 
 
 @pytest.mark.claim("3.3")

@@ -210,17 +210,17 @@ server = serve(path)
 if way == "stuck":
     client = socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])))
     client.sendall(b"GET /stuck HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    time.sleep(0.5)
-print("pid", server.pid, server.url, flush=True)
-if way == "error":
-    with server:
-        raise RuntimeError
-if way != "exit":
-    try:
+    time.sleep(0.3)
+try:
+    print("pid", server.pid, server.url, flush=True)
+    if way == "error":
+        with server:
+            raise RuntimeError
+    if way != "exit":
         time.sleep(60)
-    except KeyboardInterrupt:
-        print("interrupted", flush=True)
-        time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    time.sleep(60)
 """
 
 
@@ -274,6 +274,7 @@ with socket.create_server(("127.0.0.1", 0)):
 """
 
 
+@pytest.mark.parametrize("way_to_launch", ["started"], indirect=True)
 def test_the_first_answer_takes_little_more_than_importing_the_app() -> None:
     def bare() -> float:
         started = time.perf_counter()
