@@ -41,7 +41,8 @@ def sections(context: typer.Context) -> None:
 def lab(context: typer.Context) -> None:
     """Open JupyterLab on the notebooks. Further options are JupyterLab's own."""
     options = [
-        "--notebook-dir=" + str(ROOT / "notebooks"),
+        f"--notebook-dir={ROOT / 'notebooks'}",
+        "--LabApp.default_url=/lab/tree/00_start_here.ipynb",
         # A notebook whose browser tab was closed keeps its server alive: end it after a while.
         "--MappingKernelManager.cull_idle_timeout=600",
         "--log-level=WARN",  # leaves the address, which is what one looks for
@@ -50,6 +51,8 @@ def lab(context: typer.Context) -> None:
         options.append("--allow-root")  # JupyterLab refuses root otherwise; containers are root
     # The kernel of this environment, whatever kernels the user has installed elsewhere.
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    # A terminal in JupyterLab finds `workbook`, `uvicorn` and `fastapi`, activated or not.
+    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
     settings = str(ROOT / "notebooks" / "workbook" / "jupyter")
     paths = [settings, *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(paths)
