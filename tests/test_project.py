@@ -1,5 +1,6 @@
 """What README, the section table and the tree promise each other."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -45,3 +46,28 @@ def test_the_top_level_holds_what_it_should() -> None:
         "README.md",
         "LICENSE",
     }
+
+
+CLAIMS = {
+    f"{section}.{claim}"
+    for section, claims in enumerate([7, 6, 6, 6, 8, 7], start=1)
+    for claim in range(1, claims + 1)
+}
+
+
+def test_every_claim_of_the_chapter_is_pinned_by_a_test() -> None:
+    tests = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py")]
+    marks = re.findall(r"mark\.claim\(([^)]*)\)", "\n".join(tests))
+    assert set(re.findall(r"\d\.\d", " ".join(marks))) == CLAIMS
+
+
+def test_every_claim_of_the_chapter_is_seen_in_a_notebook() -> None:
+    """The cell whose assertion is the claim carries its id as a tag."""
+    seen = {
+        tag.removeprefix("claim-")
+        for path in (ROOT / "notebooks").glob("*.ipynb")
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+        for tag in cell["metadata"].get("tags", [])
+        if "assert" in "".join(cell["source"])
+    }
+    assert seen == CLAIMS
