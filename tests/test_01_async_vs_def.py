@@ -119,13 +119,14 @@ async def test_the_cure_is_one_word(server: Server, tmp_path: Path, cure: str) -
 @pytest.mark.claim("1.5")
 async def test_80_slow_def_requests_come_in_two_waves_of_40(server: Server) -> None:
     crowd = await burst(server.url, "/sleep/def?seconds=1.5", count=80)
-    assert crowd.waves(pause=0.6) == [40, 40]
+    assert crowd.waves() == [40, 40]
+    assert crowd.seconds > 2 * 1.5
 
 
 @pytest.mark.claim("1.1")
 async def test_80_awaiting_requests_come_in_one_wave(server: Server) -> None:
     crowd = await burst(server.url, "/sleep/async?seconds=1.5", count=80)
-    assert crowd.waves(pause=0.6) == [80]
+    assert crowd.seconds < 2 * 1.5
 
 
 @pytest.mark.claim("1.6")

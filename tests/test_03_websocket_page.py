@@ -143,6 +143,7 @@ def test_a_message_too_long_is_explained(open_page: OpenPage) -> None:
 
 def test_the_keyboard_is_enough(open_page: OpenPage) -> None:
     page = open_page()
+    expect(page.get_by_role("textbox")).to_be_focused()
     page.keyboard.type("ann")
     page.keyboard.press("Enter")
     expect(page.get_by_label("Message", exact=True)).to_be_focused()

@@ -44,7 +44,7 @@ def test_a_proxy_is_told_unless_it_leaves_this_machine_out() -> None:
 
 
 def test_a_server_that_cannot_start_is_told_with_its_log(tmp_path: Path) -> None:
-    (tmp_path / "aiofiles.py").write_text("raise ImportError('a broken aiofiles')\n")
+    (tmp_path / "email_validator.py").write_text("raise ImportError('a broken validator')\n")
     report = check(PYTHONPATH=str(tmp_path), WORKBOOK_FORK="")
     assert "It should start and did not" in report
-    assert "ImportError: a broken aiofiles" in report
+    assert "a broken validator" in report

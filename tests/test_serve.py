@@ -254,13 +254,13 @@ def test_no_server_outlives_its_caller(greeter: Path, way: str) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a process group, as Jupyter does")
-def test_an_interrupted_cell_keeps_its_server() -> None:
-    caller, server, url = call("interrupt", ROOT / "examples" / "01_async_vs_def.py")
+def test_an_interrupted_cell_keeps_its_server(greeter: Path) -> None:
+    caller, server, url = call("interrupt", greeter)
     assert caller.stdout is not None
     with caller:
         os.killpg(caller.pid, signal.SIGINT)
         assert caller.stdout.readline() == "interrupted\n"
-        assert get(f"{url}/ping").status_code == 200
+        assert get(url).status_code == 200
         os.killpg(caller.pid, signal.SIGKILL)
     assert not psutil.wait_procs([server], timeout=10)[1]
 

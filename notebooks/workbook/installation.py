@@ -71,9 +71,9 @@ def _proxy() -> tuple[str, str]:
 
 def _server() -> tuple[str, str]:
     try:
-        with serve("01_async_vs_def") as server:
+        with serve("02_background_tasks") as server:
             direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            with direct.open(f"{server.url}/ping", timeout=10) as answer:
+            with direct.open(f"{server.url}/outbox", timeout=10) as answer:
                 answer.read()
     except ServerError as error:
         return "a server", f"It should start and did not. Its log says why:\n{error}"

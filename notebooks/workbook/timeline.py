@@ -42,16 +42,12 @@ class Burst:
     def slowest_ping(self) -> float:
         return max(span.seconds for span in self.pings)
 
-    def waves(self, pause: float) -> list[int]:
-        """How many were answered in a row, a new row after each `pause` seconds without any."""
-        sizes = [1]
+    def waves(self) -> list[int]:
+        """How many were answered before the longest pause between two answers, and after it."""
         ends = sorted(span.end for span in self.requests)
-        for before, after in itertools.pairwise(ends):
-            if after - before < pause:
-                sizes[-1] += 1
-            else:
-                sizes.append(1)
-        return sizes
+        pauses = [after - before for before, after in itertools.pairwise(ends)]
+        before = pauses.index(max(pauses)) + 1
+        return [before, len(ends) - before]
 
 
 async def burst(url: str, path: str, count: int = 10) -> Burst:
