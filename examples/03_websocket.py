@@ -25,12 +25,14 @@ MAX_ID = 64  # characters
 app = FastAPI(title="03 WebSocket")
 
 
-@logging.getLogger("uvicorn.error").addFilter
 def spare_traceback(record: logging.LogRecord) -> bool:
     # uvicorn closes with 1007 on text that isn't UTF-8, but logs a traceback as if it were a bug.
     if record.getMessage().startswith("Invalid UTF-8"):
         record.exc_info = None
     return True
+
+
+logging.getLogger("uvicorn.error").addFilter(spare_traceback)
 
 
 class Member:

@@ -198,7 +198,8 @@ def close_spool(spool: BinaryIO) -> None:
     with suppress(OSError):  # nobody wants what a full disk did not let it write
         spool.close()
     if isinstance(spool.name, str):
-        os.unlink(spool.name)
+        with suppress(FileNotFoundError):  # a server that starts takes it for a leftover
+            os.unlink(spool.name)
 
 
 def store(upload: UploadFile) -> str:

@@ -32,14 +32,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def is_notebook(item: pytest.Item) -> bool:
         return getattr(item, "originalname", "") == "test_notebook_runs"
 
-    def starts_late(item: pytest.Item) -> int:
+    def rank(item: pytest.Item) -> int:
         """The longest go first, so that nobody waits for them at the end."""
         longest = ["test_01_async_vs_def", "test_serve"]
         if item.path.stem in longest:
             return longest.index(item.path.stem)
         return len(longest) + (not is_notebook(item))
 
-    items.sort(key=starts_late)
+    items.sort(key=rank)
     for item in items:
         group = item.name if is_notebook(item) else item.path.stem
         item.add_marker(pytest.mark.xdist_group(group))

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -165,7 +166,8 @@ async def test_aioredis_is_redis_asyncio_today() -> None:
 async def test_redis_asyncio_waits_without_blocking_the_loop(tmp_path: Path) -> None:
     program = shutil.which("redis-server")
     if not program:
-        assert "CI" not in os.environ, "CI has to install redis-server"
+        required = "CI" in os.environ and sys.platform == "linux"
+        assert not required, "CI has to install redis-server"
         pytest.skip("needs redis-server on the PATH (apt, brew: redis-server, redis)")
     path = str(tmp_path / "redis.sock")  # no port, so nobody can take it
     options = ["--port", "0", "--unixsocket", path, "--save", "", "--dir", str(tmp_path)]
@@ -272,8 +274,9 @@ def test_an_upstream_that_fails_is_a_502_that_names_it(server: Server, upstream:
 def warm_workers(server_pid: int, url: str) -> list[psutil.Process]:
     """The pool's two processes, once each of them has done something."""
     names: set[str] = set()
+    deadline = time.monotonic() + 30
     with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
-        while len(names) < 2:
+        while len(names) < 2 and time.monotonic() < deadline:
             names.add(client.get("/cpu/process?n=1").json()["thread"])
     workers = psutil.Process(server_pid).children(recursive=True)
     assert len(workers) >= 2
@@ -302,12 +305,17 @@ def test_ctrl_c_ends_it_without_a_traceback() -> None:
     )
     assert process.stdout is not None
     log = ""
-    while "Uvicorn running on" not in log:
-        log += process.stdout.readline()
-    url = log.split("Uvicorn running on ")[1].split()[0]
-    workers = warm_workers(process.pid, url)
-    os.killpg(process.pid, signal.SIGINT)
-    log += process.communicate(timeout=30)[0]
+    try:
+        while "Uvicorn running on" not in log:
+            line = process.stdout.readline()
+            assert line, log
+            log += line
+        url = log.split("Uvicorn running on ")[1].split()[0]
+        workers = warm_workers(process.pid, url)
+        os.killpg(process.pid, signal.SIGINT)
+        log += process.communicate(timeout=30)[0]
+    finally:
+        process.kill()
     assert "Application shutdown complete" in log
     assert "Traceback" not in log
     assert not psutil.wait_procs(workers, timeout=10)[1]

@@ -95,7 +95,7 @@ def test_lab_opens_on_the_notebooks_and_prints_its_address(tmp_path: Path) -> No
     with running(*command, until=until, end=signal.SIGTERM, **env) as (address, _):
         token = address.partition("token=")[2]
         listing = httpx.get(
-            re.sub(r"/lab.*", "/api/contents/01_async_vs_def.ipynb", address),
+            re.sub(r"/lab.*", "/api/contents/notebooks/01_async_vs_def.ipynb", address),
             params={"token": token, "content": 0},
             trust_env=False,
         )

@@ -1,7 +1,7 @@
 """What the notebooks, tests and the `workbook` command share.
 
-Kept light: a server's process imports this package too, so that heavy modules
-(matplotlib in `timeline`, typer in `cli`) stay where they are used.
+Kept light, so that a first server starts at once: heavy modules (matplotlib in `timeline`,
+typer in `cli`) stay where they are used.
 """
 
 from workbook.sections import ROOT, SECTIONS, Section, find_section

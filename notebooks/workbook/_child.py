@@ -19,6 +19,8 @@ def leave_with_starter(lifeline: int) -> None:
         pass
     signal.raise_signal(signal.SIGTERM)
     time.sleep(GRACE_SECONDS)
+    if os.name == "posix" and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)  # with --workers, those that still hang, too
     os._exit(1)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 import webbrowser
 from typing import Annotated
 
@@ -41,8 +42,8 @@ def sections(context: typer.Context) -> None:
 def lab(context: typer.Context) -> None:
     """Open JupyterLab on the notebooks. Further options are JupyterLab's own."""
     options = [
-        f"--notebook-dir={ROOT / 'notebooks'}",
-        "--LabApp.default_url=/lab/tree/00_start_here.ipynb",
+        f"--notebook-dir={ROOT}",  # so that the notebooks' links to the apps work
+        "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb",
         # A notebook whose browser tab was closed keeps its server alive: end it after a while.
         "--MappingKernelManager.cull_idle_timeout=600",
         "--log-level=WARN",  # leaves the address, which is what one looks for
@@ -73,7 +74,9 @@ def run(
         with serve(stem, port=port, echo=sys.stdout) as server:
             if browser:
                 webbrowser.open(server.url)
-            server.process.wait()
+            while server.process.poll() is None:
+                time.sleep(0.1)  # Windows hears Ctrl-C between two of these, not in a wait()
+        raise typer.Exit(1)  # it ended by itself; its log has said why
     except LookupError as error:
         raise fail(error.args[0]) from None
     except ServerError as error:

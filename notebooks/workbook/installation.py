@@ -32,8 +32,7 @@ def check_installation() -> bool:
 def _findings() -> Iterator[tuple[str, str]]:
     """What was looked at, and the advice about it; none when it is right."""
     version = ".".join(map(str, sys.version_info[:3]))
-    old = sys.version_info < (3, 11)
-    yield f"Python {version}, {sys.executable}", "Take 3.11 or later." if old else ""
+    yield f"Python {version}, {sys.executable}", ""
     yield from _packages()
     yield _proxy()
     yield _server()

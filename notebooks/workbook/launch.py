@@ -79,7 +79,10 @@ class Zygote:
                 line = line[socket.send_fds(self._socket, [line], list(fds)) :]
             self._socket.sendall(line)
             while True:
-                number, answer = json.loads(self._answers.readline())
+                answered = self._answers.readline()
+                if not answered:
+                    raise RuntimeError("the process that forks servers has ended")
+                number, answer = json.loads(answered)
                 if number == self._asked:  # an interrupt may have left an earlier one unread
                     return None if answer is None else int(answer)
 
@@ -106,7 +109,8 @@ def _zygote() -> Zygote:
 
 def launch(command: list[str], folder: Path, env: Mapping[str, str]) -> Process:
     """Start `uvicorn COMMAND…` in `folder`; its standard input is its lifeline (`_child.py`)."""
-    full_env = {**os.environ, **env}
+    local = ",".join(filter(None, [os.getenv("NO_PROXY"), "127.0.0.1,localhost"]))
+    full_env = {**os.environ, "NO_PROXY": local, "no_proxy": local, **env}
     # Processes that uvicorn starts by itself, for --workers or --reload, begin anew.
     if os.getenv(FORK) and os.name == "posix" and not {"--workers", "--reload"} & set(command):
         return _zygote().start(command, folder, full_env)

@@ -1,5 +1,6 @@
 """Run an app as a reader would, as a uvicorn process of its own, and never leave it behind."""
 
+import codecs
 import contextlib
 import os
 import re
@@ -41,12 +42,16 @@ class _Log:
 
     def _read(self, pipe: IO[bytes], echo: TextIO | None) -> None:
         with pipe:
+            decoder = codecs.getincrementaldecoder("utf-8")("replace")
             while chunk := os.read(pipe.fileno(), 65536):
                 self.data += chunk
                 del self.data[:-LOG_BYTES]
                 if echo:
-                    echo.write(chunk.decode(errors="replace"))
-                    echo.flush()
+                    try:
+                        echo.write(decoder.decode(chunk))
+                        echo.flush()
+                    except (OSError, ValueError):  # closed, or it can't write Chinese
+                        echo = None
                 if not self.ready.is_set():
                     self._look_for_start()
 
@@ -85,7 +90,7 @@ class Server:
         return self.process.pid
 
     def log(self) -> str:
-        """Everything it has printed so far, uvicorn's lines included."""
+        """What it has printed so far, uvicorn's lines included: the newest 1 MB."""
         return self._log.text()
 
     def stop(self) -> None:

@@ -1,6 +1,8 @@
 """Show an app's code from its file, so that no notebook holds a copy that can go stale."""
 
 import ast
+import io
+import tokenize
 from pathlib import Path
 
 from workbook.server import Server
@@ -30,9 +32,22 @@ def source(app: Server | Path, *names: str) -> str:
     return "\n\n".join(found[name] for name in names)
 
 
-def show(app: Server | Path, *names: str) -> None:
-    """Display that text in a notebook, coloured as the notebook colours code."""
+def without_comments(text: str) -> str:
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column].rstrip()
+    return "\n".join(lines)
+
+
+def show(app: Server | Path, *names: str, comments: bool = True) -> None:
+    """Display that text in a notebook, coloured as the notebook colours code.
+
+    Without `comments` where they would give away what the reader is to predict.
+    """
     from IPython.display import Markdown, display
 
-    fenced = f"```python\n{source(app, *names)}\n```"
+    text = source(app, *names)
+    fenced = f"```python\n{text if comments else without_comments(text)}\n```"
     display(Markdown(fenced))  # type: ignore[no-untyped-call]
