@@ -8,9 +8,11 @@ Watch for: the answer comes first, then the mail, then the audit line. As user "
 """
 
 import asyncio
+import io
 import itertools
 import logging
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -26,6 +28,9 @@ EMAIL_SECONDS = float(os.getenv("EMAIL_SECONDS", "2"))
 
 log = logging.getLogger("uvicorn.error")  # the one that uvicorn prints
 app = FastAPI(title="02 background tasks")
+
+if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(encoding="utf-8")  # in a file, Windows would have no Chinese
 
 
 class Done(BaseModel):

@@ -6,6 +6,8 @@ Try it:    curl -F "file=@cat.png;type=image/png" http://127.0.0.1:8000/upload
 Watch for: the 413 comes before the end, memory stays flat, and uploads/ holds whole files only.
 """
 
+import errno
+import logging
 import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -29,6 +31,7 @@ MAX_LARGE_BYTES = int(os.getenv("MAX_LARGE_BYTES", 2 * 1024**3))
 MAX_SIZE = 10 * 1024**2
 MARGIN = 1024**2  # what a body may hold besides its file: boundaries, headers, text fields
 LINGER_SECONDS = 10
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # How the contents of each type begin. The type itself is only what the client says.
 ALLOWED_TYPES = {
@@ -36,6 +39,8 @@ ALLOWED_TYPES = {
     "image/png": b"\x89PNG\r\n\x1a\n",
     "application/pdf": b"%PDF-",
 }
+
+log = logging.getLogger("uvicorn.error")  # the one that uvicorn prints
 
 
 @asynccontextmanager
@@ -146,8 +151,11 @@ async def refuse(request: Request, error: HTTPException) -> Refusal:
 
 @app.exception_handler(OSError)
 async def refuse_for_disk(request: Request, error: OSError) -> Refusal:
-    detail = f"The server can't store this now, try later: {error.strerror}."
-    return await refuse(request, HTTPException(507, detail))
+    if error.errno in DISK_FULL:
+        detail = f"The server can't store this now, try later: {error.strerror}."
+        return await refuse(request, HTTPException(507, detail))
+    log.error("%r", error)  # the folder is not ours to write, too many files are open …
+    return await refuse(request, HTTPException(503, "The server can't use its folder: try later."))
 
 
 # ── Storing ──────────────────────────────────────────────────────────────────────────────────
@@ -181,8 +189,19 @@ def make_folder() -> None:
 
 def remove_partials() -> None:
     for partial in UPLOAD_DIR.glob(f"{PARTIAL}*"):  # left by a kill -9, where they need a name
-        with suppress(OSError):  # another process has it open
+        with suppress(OSError):  # another server is filling it
+            with partial.open("r+b") as leftover:
+                lock(leftover)
             partial.unlink()
+
+
+def lock(file: BinaryIO) -> BinaryIO:
+    """Claim a file for as long as it is open. Fails when another server has claimed it."""
+    if os.name == "posix":  # Windows removes no file that is open: it needs no lock
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
 
 
 def open_spool() -> BinaryIO:
@@ -191,7 +210,7 @@ def open_spool() -> BinaryIO:
     try:  # Linux: whatever becomes of us, a file without a name goes with us
         return open(os.open(UPLOAD_DIR, os.O_TMPFILE | os.O_RDWR, 0o666), "w+b")
     except (AttributeError, OSError):
-        return open(os.path.join(UPLOAD_DIR, f"{PARTIAL}{uuid4()}"), "x+b")
+        return lock(open(os.path.join(UPLOAD_DIR, f"{PARTIAL}{uuid4()}"), "x+b"))
 
 
 def close_spool(spool: BinaryIO) -> None:

@@ -140,7 +140,7 @@ async def ticks(streams: Streams, interval: float) -> Events:
     while True:
         yield f"data: {datetime.now():%H:%M:%S}\n\n"
         silence = interval
-        while silence >= KEEPALIVE_SECONDS:
+        while silence >= KEEPALIVE_SECONDS > 0:  # 0: no comments at all
             silence -= KEEPALIVE_SECONDS
             if not await streams.sleep(KEEPALIVE_SECONDS):
                 return

@@ -9,8 +9,10 @@ Watch for: three lines before the first request and two after the last; lin is s
 """
 
 import asyncio
+import io
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Annotated, TypedDict
@@ -34,6 +36,9 @@ MAX_ANSWER = 10 * 1024 * 1024  # bytes of an upstream answer held in memory
 MAX_ID = 2**63 - 1  # what an INTEGER column holds
 
 log = logging.getLogger("uvicorn.error")  # the one that uvicorn prints
+
+if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(encoding="utf-8")  # in a file, Windows would have no Chinese
 
 
 # ── Tables ───────────────────────────────────────────────────────────────────────────────────

@@ -8,16 +8,14 @@ import struct
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-import schemathesis
-from hypothesis import given, settings
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 import workbook
+from fuzz import assert_no_500
 from test_03_websocket import RECEIPT, address, joined, left, serve_naive
 from workbook.server import Server
 
@@ -289,12 +287,5 @@ def test_other_paths_and_methods_are_refused(server: Server) -> None:
 
 def test_a_fuzzer_finds_no_way_to_a_500(server: Server) -> None:
     """Contract: no request makes a 500 or a traceback in the log."""
-    schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
-
-    @settings(max_examples=20, derandomize=True, database=None, deadline=None)
-    @given(case=schema["/clients"]["GET"].as_strategy())
-    def probe(case: schemathesis.Case[Any]) -> None:
-        assert case.call(timeout=DEADLINE).status_code < 500
-
-    probe()
+    assert_no_500(server)
     assert "Traceback" not in server.log()

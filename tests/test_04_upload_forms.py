@@ -1,12 +1,11 @@
 """Section 4: bodies that are not a form with one file in it."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
 
+from fuzz import assert_no_500
 from workbook import Server, serve
 
 FORM = "multipart/form-data; boundary=x"
@@ -75,19 +74,5 @@ def test_wrong_methods_are_refused(client: httpx.Client) -> None:
 
 def test_a_fuzzer_finds_no_way_to_a_500(server: Server) -> None:
     """Contract: no request makes a 500 or a traceback in the server's log."""
-    schemathesis = pytest.importorskip("schemathesis")
-    for result in schemathesis.openapi.from_url(f"{server.url}/openapi.json").get_all_operations():
-
-        @settings(
-            max_examples=20,
-            derandomize=True,
-            database=None,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(case=result.ok().as_strategy())
-        def probe(case: Any) -> None:
-            assert case.call(timeout=20).status_code < 500
-
-        probe()
+    assert_no_500(server)
     assert "Traceback" not in server.log()

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from waiting import until
 from workbook import Server, find_section, serve
 
 MIB = 1024**2
@@ -23,16 +24,16 @@ TAIL = b"\r\n--x--\r\n"
 
 # Lines that, added to a copy of the app, make it run as on a system other than Linux,
 ELSEWHERE = "del os.O_TMPFILE"
-# lose patience sooner, and find the disk full when a certain name is given,
+# lose patience sooner, and fail when a certain name is given.
 SHORTCUTS = """
-import errno
 LINGER_SECONDS = 0.2
+FAILURES = {"last straw": errno.ENOSPC, "forbidden": errno.EACCES}
 real_link = os.link
-def link_unless_full(source, target, **options):
-    if target.name == "last straw":
-        raise OSError(errno.ENOSPC, "No space left on device")
+def link_or_fail(source, target, **options):
+    if number := FAILURES.get(target.name):
+        raise OSError(number, os.strerror(number))
     real_link(source, target, **options)
-os.link = link_unless_full
+os.link = link_or_fail
 """
 
 # Writes under the final name, as most tutorials do.
@@ -105,13 +106,6 @@ def begin(server: Server, sent: bytes, headers: str) -> socket.socket:
     return sock
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.01)
-
-
 def spooled(server: Server, folder: Path) -> int:
     """How many bytes of unfinished uploads the server holds in its empty folder, named or not."""
     if sys.platform != "linux":
@@ -132,9 +126,9 @@ def test_what_is_cut_off_leaves_nothing(server: Server, uploads: Path, headers: 
     if "chunked" in headers:
         sent = b"%x\r\n%b\r\n" % (len(sent), sent)
     with begin(server, sent, headers):
-        wait_until(lambda: spooled(server, uploads) > MIB / 2)
+        until(lambda: spooled(server, uploads) > MIB / 2)
         assert files(server) == []
-    wait_until(lambda: spooled(server, uploads) == 0)
+    until(lambda: spooled(server, uploads) == 0)
     assert (files(server), os.listdir(uploads)) == ([], [])
 
 
@@ -142,10 +136,10 @@ def test_what_is_cut_off_leaves_nothing(server: Server, uploads: Path, headers: 
 def test_what_is_refused_half_way_leaves_nothing(server: Server, uploads: Path) -> None:
     """Contract: refused: no partial file under its final name, no temporary file left."""
     with begin(server, HEAD + b"x" * MIB, f"Content-Length: {9 * MIB}") as sock:
-        wait_until(lambda: spooled(server, uploads) > MIB / 2)
+        until(lambda: spooled(server, uploads) > MIB / 2)
         sock.sendall(b"\r\n" + HEAD)  # a second file
         assert sock.recv(4096).startswith(b"HTTP/1.1 400 ")
-        wait_until(lambda: spooled(server, uploads) == 0)
+        until(lambda: spooled(server, uploads) == 0)
         assert os.listdir(uploads) == []
 
 
@@ -165,6 +159,15 @@ def test_a_disk_that_is_full_at_the_last_step_is_told(server: Server, uploads: P
     assert os.listdir(uploads) == []
 
 
+def test_what_else_the_disk_refuses_is_logged(server: Server, uploads: Path) -> None:
+    """Contract: No request makes a 500: 507 only with the disk full, a 503 with any other."""
+    answer = post(server, b"x", "forbidden")
+    assert answer.status_code == 503
+    assert "try later" in answer.json()["detail"]
+    assert "PermissionError(13, " in server.log()
+    assert os.listdir(uploads) == []
+
+
 @pytest.mark.claim("4.6")
 def test_a_quota_is_told_as_a_full_disk_is(server: Server, uploads: Path) -> None:
     """Contract: with the disk full (507)."""
@@ -177,7 +180,7 @@ def test_a_quota_is_told_as_a_full_disk_is(server: Server, uploads: Path) -> Non
         assert post(server, b"x" * 2 * MIB).status_code == 507
     finally:
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, before)
-    wait_until(lambda: spooled(server, uploads) == 0)
+    until(lambda: spooled(server, uploads) == 0)
     assert os.listdir(uploads) == []
 
 
@@ -200,7 +203,7 @@ def test_kill_9_leaves_nothing(tmp_path: Path, folder: Path, lines: str) -> None
         serve(write_app(tmp_path, lines), env={"UPLOAD_DIR": str(folder)}) as server,
         begin(server, HEAD + b"x" * MIB, f"Content-Length: {9 * MIB}"),
     ):
-        wait_until(lambda: spooled(server, folder) > MIB / 2)
+        until(lambda: spooled(server, folder) > MIB / 2)
         assert files(server) == []
         server.process.kill()
         server.process.wait()
@@ -211,6 +214,22 @@ def test_kill_9_leaves_nothing(tmp_path: Path, folder: Path, lines: str) -> None
     assert all(name.startswith(".partial-") for name in os.listdir(folder))
     with serve("04_upload", env={"UPLOAD_DIR": str(folder)}) as server:
         assert (files(server), os.listdir(folder)) == ([], [])
+
+
+@pytest.mark.claim("4.6")
+def test_a_server_that_starts_leaves_alone_what_another_is_filling(
+    tmp_path: Path, folder: Path
+) -> None:
+    """Contract: `filename` is the name under `UPLOAD_DIR` that now holds exactly the bytes sent."""
+    app, env = write_app(tmp_path, ELSEWHERE), {"UPLOAD_DIR": str(folder)}
+    body = HEAD + b"x" * MIB + TAIL
+    headers = f"Content-Length: {len(body)}\r\nConnection: close"
+    with serve(app, env=env) as server, begin(server, body[:-1], headers) as sock:
+        until(lambda: spooled(server, folder) > MIB / 2)
+        with serve(app, env=env):
+            sock.sendall(body[-1:])
+            assert sock.recv(4096).startswith(b"HTTP/1.1 200 ")
+    assert [path.stat().st_size for path in folder.iterdir()] == [MIB]
 
 
 @pytest.fixture
@@ -236,7 +255,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(
         answer = post(server, b"x" * 4 * MIB)
         assert answer.status_code == 507
         assert "later" in answer.json()["detail"]
-        wait_until(lambda: spooled(server, small_disk) == 0)
+        until(lambda: spooled(server, small_disk) == 0)
         assert os.listdir(small_disk) == []
         assert post(server, b"x" * MIB).status_code == 200  # there is room again
     assert "Traceback" not in server.log()

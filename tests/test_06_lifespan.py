@@ -18,6 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from waiting import until
 from workbook import ROOT, serve
 from workbook.server import ServerError
 
@@ -77,11 +78,8 @@ def in_thread(app: FastAPI) -> Iterator[httpx.Client]:
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started:
-        assert thread.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: server.started or not thread.is_alive())
+    assert server.started
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
@@ -112,10 +110,11 @@ def user(name: str) -> dict[str, str]:
 def test_start_runs_once_before_the_first_request_and_stop_after_the_last(tmp_path: Path) -> None:
     """Contract: On start it prints, in order, … on stop … (and default: SQLite, in a file).
 
-    Standard output is a plain pipe here, and the app a copy in an empty folder.
+    Standard output is a plain pipe here: buffered, and in an encoding that has no Chinese, as
+    Windows may have it. The app is a copy in an empty folder.
     """
     copy = Path(shutil.copy(APP, tmp_path))
-    with serve(copy, env={"PYTHONUNBUFFERED": ""}) as server:
+    with serve(copy, env={"PYTHONUNBUFFERED": "", "PYTHONIOENCODING": "ascii"}) as server:
         assert said(server.log()) == START
         with contextlib.closing(sqlite3.connect(tmp_path / "workbook.db")) as database:
             assert database.execute("select count(*) from users").fetchone() == (0,)
@@ -201,11 +200,8 @@ async def test_a_flat_list_of_steps_leaks_when_one_fails(
 def test_every_worker_runs_its_own_lifespan_and_all_write_at_once(tmp_path: Path) -> None:
     """And they start on one new database, and write to it at once."""
     url = sqlite(tmp_path / "users.db")
-    with serve("06_lifespan", "--workers", "2", env={"DATABASE_URL": url}) as server:
-        deadline = time.monotonic() + 10
-        while said(server.log()).count(START[-1]) < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+    with serve("06_lifespan", "--workers=2", env={"DATABASE_URL": url}) as server:
+        assert said(server.log()).count(START[-1]) == 2
 
         async def write_all() -> set[int]:
             limits = httpx.Limits(max_connections=20)

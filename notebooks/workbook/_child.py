@@ -3,6 +3,8 @@
 Our standard input is a pipe whose other end only the starter holds. Its end of file means that
 the starter is gone, however it went: exit, crash, kill -9. This needs no signal, no polling and
 no platform's help, so it holds on Linux, macOS and Windows alike.
+
+A byte on the pipe asks us to stop, for Windows has no signal that does.
 """
 
 import os
@@ -15,8 +17,8 @@ GRACE_SECONDS = 1.0  # for a clean shutdown once the starter is gone
 
 
 def leave_with_starter(lifeline: int) -> None:
-    while os.read(lifeline, 1024):
-        pass
+    while os.read(lifeline, 1):
+        signal.raise_signal(signal.SIGTERM)  # and the starter decides how long it waits
     signal.raise_signal(signal.SIGTERM)
     time.sleep(GRACE_SECONDS)
     if os.name == "posix" and os.getpgrp() == os.getpid():
@@ -24,7 +26,7 @@ def leave_with_starter(lifeline: int) -> None:
     os._exit(1)
 
 
-def run_uvicorn(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     lifeline = os.dup(0)
     devnull = os.open(os.devnull, os.O_RDONLY)
     os.dup2(devnull, 0)  # the app and its children get an empty stdin
@@ -38,4 +40,4 @@ def run_uvicorn(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    run_uvicorn(sys.argv[1:])
+    main(sys.argv[1:])

@@ -12,12 +12,13 @@ import os
 import signal
 import socket
 import sys
-from typing import Any
+from typing import Any, TextIO
 
-from workbook._child import run_uvicorn
+from workbook import launch
 
 PRELOAD = (
     "aiofiles",
+    "anyio.pytest_plugin",
     "anyio._backends._asyncio",
     "email_validator",
     "fastapi.sse",
@@ -26,9 +27,13 @@ PRELOAD = (
     "sqlalchemy.dialects.sqlite.aiosqlite",
     "sqlalchemy.ext.asyncio",
     "uvicorn.lifespan.on",
+    "workbook._child",
+    "workbook.run_checks",
+    "workbook.checking",
     "uvicorn.loops.auto",
     "uvicorn.protocols.http.auto",
     "uvicorn.protocols.websockets.auto",
+    "websockets.asyncio.client",
 )
 
 
@@ -62,16 +67,19 @@ def await_request(starter: socket.socket) -> dict[str, Any]:
             starter.sendall(b"%s\n" % json.dumps([request["number"], answer]).encode())
 
 
-def unbuffered(fd: int) -> io.TextIOWrapper:
-    """What `python -u` makes of standard output."""
-    return io.TextIOWrapper(io.FileIO(fd, "w"), encoding="utf-8", write_through=True)
+def open_output(fd: int, errors: str) -> TextIO:
+    """What a new Python makes of standard output, or error, in this environment."""
+    encoding = os.environ["PYTHONIOENCODING"].partition(":")[0]
+    if not os.environ["PYTHONUNBUFFERED"]:
+        return open(fd, "w", encoding=encoding, errors=errors, closefd=False)
+    raw = io.FileIO(fd, "w", closefd=False)  # ours may be forked again, and replaced
+    return io.TextIOWrapper(raw, encoding=encoding, errors=errors, write_through=True)
 
 
-def main() -> None:
+def main(starter: socket.socket) -> None:
+    """Fork servers, until the starter is gone. In a forked process: be what was asked for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for module in PRELOAD:
-        importlib.import_module(module)
-    request = await_request(socket.socket(fileno=int(sys.argv[1])))
+    request = await_request(starter)
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(request["folder"])
@@ -79,9 +87,13 @@ def main() -> None:
     multiprocessing.process.ORIGINAL_DIR = os.getcwd()  # type: ignore[attr-defined]
     os.environ.clear()
     os.environ.update(request["env"])
-    sys.stdout, sys.stderr = unbuffered(1), unbuffered(2)
-    run_uvicorn(request["command"])
+    sys.stdout, sys.stderr = open_output(1, "strict"), open_output(2, "backslashreplace")
+    launch.preloaded = main
+    launch._zygote = None
+    importlib.import_module(request["module"]).main(request["command"])
 
 
 if __name__ == "__main__":
-    main()
+    for module in PRELOAD:
+        importlib.import_module(module)
+    main(socket.socket(fileno=int(sys.argv[1])))

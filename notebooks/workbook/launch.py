@@ -1,7 +1,7 @@
-"""Start uvicorn in a process of its own: a new one, or one forked from a process kept ready."""
+"""Start a server, or checks, as a process of its own: a new one, or forked from one kept ready."""
 
 import atexit
-import functools
+import itertools
 import json
 import os
 import socket
@@ -9,12 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-CHILD = Path(__file__).with_name("_child.py")
-ZYGOTE = Path(__file__).with_name("_zygote.py")
+PACKAGE = Path(__file__).parent
+ZYGOTE = PACKAGE / "_zygote.py"
 FORK = "WORKBOOK_FORK"  # set by who starts many servers; inherited, so that a notebook's fork, too
 
 
@@ -62,13 +62,19 @@ class Zygote:
         self._lock = threading.Lock()
         self._asked = 0
         self._socket, other = socket.socketpair()
-        self._answers = self._socket.makefile("rb")
+        self._process: subprocess.Popen[bytes] | None = None
         with other:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", str(ZYGOTE), str(other.fileno())],
-                pass_fds=[other.fileno()],
-                process_group=0,
-            )
+            if preloaded:  # we were forked from one ourselves, and so can this be
+                if os.fork() == 0:
+                    self._socket.close()
+                    sys.exit(preloaded(other))
+            else:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", str(ZYGOTE), str(other.fileno())],
+                    pass_fds=[other.fileno()],
+                    process_group=0,
+                )
+        self._answers = self._socket.makefile("rb")
         atexit.register(self._end)
 
     def ask(self, request: Mapping[str, object], fds: Sequence[int] = ()) -> int | None:
@@ -86,38 +92,68 @@ class Zygote:
                 if number == self._asked:  # an interrupt may have left an earlier one unread
                     return None if answer is None else int(answer)
 
-    def start(self, command: list[str], folder: Path, env: dict[str, str]) -> Forked:
+    def start(self, command: list[str], folder: Path, env: dict[str, str], module: str) -> Forked:
         input_read, input_write = os.pipe()
         output_read, output_write = os.pipe()
-        request = {"command": command, "folder": str(folder), "env": env}
+        request = {"command": command, "folder": str(folder), "env": env, "module": module}
         pid = self.ask(request, [input_read, output_write])
         os.close(input_read)
         os.close(output_write)
         assert pid is not None
         return Forked(self, pid, open(input_write, "wb", 0), open(output_read, "rb", 0))
 
+    def has_ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
+
     def _end(self) -> None:
         self._answers.close()
         self._socket.close()
-        self._process.wait()
+        if self._process:
+            self._process.wait()
 
 
-@functools.cache
-def _zygote() -> Zygote:
-    return Zygote()
+preloaded: Callable[[socket.socket], None] | None = None  # set in processes forked by a zygote
+_zygote: Zygote | None = None
+_zygote_lock = threading.Lock()
 
 
-def launch(command: list[str], folder: Path, env: Mapping[str, str]) -> Process:
-    """Start `uvicorn COMMAND…` in `folder`; its standard input is its lifeline (`_child.py`)."""
+def find_zygote() -> Zygote:
+    """The one that we have; the first time, or when that was killed, a new one."""
+    global _zygote
+    with _zygote_lock:
+        if _zygote is None or _zygote.has_ended():
+            _zygote = Zygote()
+        return _zygote
+
+
+def option_value(command: Sequence[str], option: str) -> str | None:
+    """What a command line says for an option, by `--workers 2` or by `--workers=2`."""
+    value = None
+    for word, following in itertools.pairwise([*command, ""]):
+        name, equals, attached = word.partition("=")
+        if name == option:
+            value = attached if equals else following
+    return value  # of several, uvicorn takes the last
+
+
+def launch(
+    command: list[str], folder: Path, env: Mapping[str, str], module: str = "workbook._child"
+) -> Process:
+    """Start `uvicorn COMMAND…` in `folder`; its standard input is its lifeline (`_child.py`).
+
+    Another `module` of ours, with a `main` that takes the command, can be started in this way.
+    """
     local = ",".join(filter(None, [os.getenv("NO_PROXY"), "127.0.0.1,localhost"]))
-    full_env = {**os.environ, "NO_PROXY": local, "no_proxy": local, **env}
+    output = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+    full_env = {**output, **os.environ, "NO_PROXY": local, "no_proxy": local, **env}
     # Processes that uvicorn starts by itself, for --workers or --reload, begin anew.
-    if os.getenv(FORK) and os.name == "posix" and not {"--workers", "--reload"} & set(command):
-        return _zygote().start(command, folder, full_env)
+    begins_anew = option_value(command, "--workers") is not None or "--reload" in command
+    if os.getenv(FORK) and os.name == "posix" and not begins_anew:
+        return find_zygote().start(command, folder, full_env, module)
     return subprocess.Popen(
-        [sys.executable, "-P", str(CHILD), *command],
+        [sys.executable, "-P", str(PACKAGE / f"{module.rpartition('.')[2]}.py"), *command],
         cwd=folder,
-        env={"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **full_env},
+        env=full_env,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

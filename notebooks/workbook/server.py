@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import shlex
+import signal
 import subprocess
 import threading
 import weakref
@@ -13,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, TextIO
 
-from workbook.launch import Process, launch
+from workbook.launch import Process, launch, option_value
 from workbook.sections import ROOT, find_section
 
 START_SECONDS = 30  # a first import on a cold, busy laptop; a crash is told at once
@@ -35,6 +36,7 @@ class _Log:
     def __init__(self, pipe: IO[bytes], echo: TextIO | None, processes: int) -> None:
         self.processes = processes
         self.data = bytearray()
+        self.bytes = 0  # ever written
         self.url = ""
         self.ready = threading.Event()
         self._thread = threading.Thread(target=self._read, args=(pipe, echo), daemon=True)
@@ -44,6 +46,7 @@ class _Log:
         with pipe:
             decoder = codecs.getincrementaldecoder("utf-8")("replace")
             while chunk := os.read(pipe.fileno(), 65536):
+                self.bytes += len(chunk)
                 self.data += chunk
                 del self.data[:-LOG_BYTES]
                 if echo:
@@ -93,6 +96,11 @@ class Server:
         """What it has printed so far, uvicorn's lines included: the newest 1 MB."""
         return self._log.text()
 
+    @property
+    def logged_bytes(self) -> int:
+        """How much it has printed since its start, in bytes."""
+        return self._log.bytes
+
     def stop(self) -> None:
         """Stop it as a process manager does, by SIGTERM. Again is harmless.
 
@@ -123,21 +131,28 @@ def serve(
     env: Mapping[str, str] | None = None,
     port: int = 0,
     echo: TextIO | None = None,
+    start_seconds: float = START_SECONDS,
 ) -> Server:
     """Start an app under uvicorn and return when it accepts requests.
 
     `app` is a section ("01_async_vs_def", or "01") or the path to a file with an `app` in it;
     `options` go to uvicorn's command line, `env` is added to the environment. The server binds
     `port` itself (0: any free one), so that nobody can take the port in between. What it prints
-    is kept for `log()`, and written to `echo` too where one is given.
+    is kept for `log()`, and written to `echo` too where one is given. A server that accepts nothing
+    after `start_seconds` is killed and reported.
 
     The command line a reader would type is printed. With `with`, the server stops at the end of
     the block; without, by `.stop()`, when nothing refers to it any more, or when this process
     ends in whatever way: the server watches a pipe that only we hold open (see `_child.py`).
 
-    Raises LookupError or FileNotFoundError for an app that isn't there, and ServerError, with
-    the app's own traceback, for one that does not start.
+    Raises LookupError or FileNotFoundError for an app that isn't there, ValueError for a log level
+    that hides the start, and ServerError, with the app's own traceback, for an app that fails to.
     """
+    if (level := option_value(options, "--log-level")) in ("warning", "error", "critical"):
+        raise ValueError(
+            f"--log-level {level} hides the lines that tell where the server listens. "
+            "Use info, debug or trace; --no-access-log is a quieter info."
+        )
     path = _locate(app)
     folder, module = _module(path)
     command = [f"{module}:app", *options, "--port"]
@@ -147,11 +162,10 @@ def serve(
         spoken[:0] = ["cd", shlex.quote(str(folder)), "&&"]
     process = launch([*command, str(port)], folder, env or {})
     assert process.stdout is not None
-    workers = int(options[options.index("--workers") + 1]) if "--workers" in options else 1
-    log = _Log(process.stdout, echo, workers)
+    log = _Log(process.stdout, echo, int(option_value(options, "--workers") or 1))
     server = Server(process, log, "", path)
     try:
-        _await_start(process, log, path)
+        _await_start(process, log, path, start_seconds)
     except BaseException:
         server._finalizer()
         raise
@@ -178,28 +192,29 @@ def _module(path: Path) -> tuple[Path, str]:
     return path.parent, path.stem
 
 
-def _await_start(process: Process, log: _Log, path: Path) -> None:
-    for _ in range(START_SECONDS * 20):
+def _await_start(process: Process, log: _Log, path: Path, seconds: float) -> None:
+    for _ in range(round(seconds * 20)):
         if log.ready.wait(0.05):
             return
         if process.poll() is not None:
             log.finish()
             code = process.returncode
             raise ServerError(f"{path.name} did not start (exit code {code}):\n\n{log.text()}")
-    raise ServerError(f"{path.name} did not start in {START_SECONDS} s:\n\n{log.text()}")
+    raise ServerError(f"{path.name} did not start in {seconds:g} s:\n\n{log.text()}")
 
 
 def _end(process: Process, log: _Log) -> bool:
     """End the process, and say whether it had to be killed."""
     assert process.stdin is not None
-    if os.name == "posix":
-        process.terminate()
-    else:
-        process.stdin.close()  # Windows has no SIGTERM; `_child.py` makes one of this
+    with contextlib.suppress(OSError):  # it may have ended
+        process.stdin.write(b"\n")  # `_child.py` makes a SIGTERM of it, on Windows, too
     try:
         process.wait(STOP_SECONDS)
         killed = False
     except subprocess.TimeoutExpired:
+        if os.name == "posix":
+            with contextlib.suppress(OSError):  # it may have ended this moment
+                os.killpg(process.pid, signal.SIGKILL)  # its workers and pools, too
         process.kill()
         process.wait()
         killed = True
