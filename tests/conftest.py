@@ -1,15 +1,22 @@
 """Fixtures that more than one file uses, and the order in which tests run."""
 
+import functools
 import os
 import shutil
-from collections.abc import Iterator
+import ssl
+import time
+from collections.abc import Iterator, Sequence
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from workbook.launch import FORK
 
 os.environ[FORK] = "1"  # hundreds of servers, and an import of FastAPI for each is minutes
+# Hundreds of HTTP clients, too, and each would read all certificates anew.
+ssl.create_default_context = functools.cache(ssl.create_default_context)  # type: ignore[assignment]
 
 # ── Which test pins what ─────────────────────────────────────────────────────────────────────
 
@@ -24,33 +31,57 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.extra_keyword_matches.update(mark.args)
 
 
-# ── With -n, a file's tests share a process, and each notebook has its own turn ───────────────
+# ── With -n, who runs what, and when ─────────────────────────────────────────────────────────
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+class Turns(LoadScopeScheduling):  # type: ignore[misc]
+    """A file's tests share a process, and so its servers; but each notebook has its own turn.
+
+    Not xdist's own `loadgroup`: under pytest 9.2, xdist 3.8 overlooks all groups, in silence.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, name = nodeid.partition("::")
+        if name.startswith(("test_notebook_runs", "test_right_answers")):
+            return nodeid
+        if "fuzzer" in name or "generated" in name:
+            return "fuzz"  # one process imports schemathesis, which takes 2 s, and not every one
+        return path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Turns:
+    return Turns(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def is_notebook(item: pytest.Item) -> bool:
-        return getattr(item, "originalname", "") == "test_notebook_runs"
-
-    def rank(item: pytest.Item) -> int:
-        """The longest go first, so that nobody waits for them at the end."""
-        longest = ["test_01_async_vs_def", "test_serve"]
-        if item.path.stem in longest:
-            return longest.index(item.path.stem)
-        return len(longest) + (not is_notebook(item))
-
-    items.sort(key=rank)
-    for item in items:
-        group = item.name if is_notebook(item) else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+    """The longest go first, so that nobody waits for them at the end."""
+    longest = ["test_01_async_vs_def", "test_serve", "test_teeth", "test_notebooks"]
+    items.sort(key=lambda item: [*longest, item.path.stem].index(item.path.stem))
 
 
-# ── Async tests, and a browser ───────────────────────────────────────────────────────────────
+# ── Async tests, processes, and a browser ────────────────────────────────────────────────────
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+def assert_gone(processes: Sequence[psutil.Process], seconds: float = 10) -> None:
+    """Wait until they have ended, which a zombie has: its new parent is late to notice, no more."""
+    deadline = time.monotonic() + seconds
+    left = list(processes)
+    while left := [each for each in left if not has_ended(each)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.01)
+
+
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.fixture(scope="module")  # Playwright occupies the thread's event loop as long as it runs

@@ -4,19 +4,19 @@ import re
 import sys
 from pathlib import Path
 
+CELL_SECONDS = 60  # a cell that never ends is a failure, not a hang
+
 # jsonschema looks for this module when nbformat is imported, which takes 1.6 s to compile a
 # grammar that no notebook needs. jsonschema does without where it is missing.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
-import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-
-CELL_SECONDS = 60  # a cell that never ends is a failure, not a hang
-
 
 def failure(path: Path) -> str | None:
     """Run a notebook. None when it ran to its end, else its failing cell and why."""
+    import nbformat  # both are slow to import, and most who load this run no notebook
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
     client = NotebookClient(
         nbformat.read(path, as_version=4),  # type: ignore[no-untyped-call]
         timeout=CELL_SECONDS,

@@ -1,24 +1,32 @@
 """Section 1: what overlaps, what queues, and who starves."""
 
 import asyncio
+import contextlib
 import inspect
+import json
 import os
+import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import psutil
 import pytest
 import redis.asyncio
 
+from conftest import assert_gone
+from crowd import get_at_once
+from upstream import Upstream
 from workbook import ROOT, Server, serve
-from workbook.timeline import Burst, burst
+
+if TYPE_CHECKING:
+    from workbook.timeline import Burst
 
 pytestmark = pytest.mark.anyio
 
@@ -27,13 +35,24 @@ SLEEP = 0.6  # seconds: long, because it costs no CPU and drowns the noise of a 
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """The app, with a second copy of it as its upstream."""
-    with serve("01_async_vs_def") as upstream:
-        url = f"{upstream.url}/sleep/async?seconds={SLEEP}"
-        with serve("01_async_vs_def", env={"UPSTREAM_URL": url}) as server:
-            yield server
-        assert "Traceback" not in server.log() + upstream.log()
+def running() -> Iterator[Upstream]:
+    upstream = Upstream()
+    yield upstream
+    upstream.close()
+
+
+@pytest.fixture
+def upstream(running: Upstream) -> Iterator[Upstream]:
+    yield running
+    running.reset()
+
+
+# Each start of this app starts two more processes, for seconds of CPU: most tests share one.
+@pytest.fixture(scope="module")
+def server(running: Upstream) -> Iterator[Server]:
+    with serve("01_async_vs_def", env={"UPSTREAM_URL": running.url}) as server:
+        yield server
+    assert "Traceback" not in server.log()
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +61,22 @@ def client(server: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-def queued(burst: Burst) -> bool:
+async def burst(url: str, path: str, count: int = 10) -> "Burst":
+    from workbook.timeline import burst  # brings matplotlib, for who runs these tests
+
+    return await burst(url, path, count)
+
+
+def queued(burst: "Burst") -> bool:
     """Whether the answers came one by one, evenly from first to last: a staircase."""
     ends = sorted(span.end for span in burst.requests)
     return ends[0] < 0.4 * ends[-1] and ends[len(ends) // 2] < 0.8 * ends[-1]
+
+
+@pytest.fixture(params=["sleep", "fetch"])
+def kind(request: pytest.FixtureRequest, upstream: Upstream) -> str:
+    upstream.delay = SLEEP
+    return str(request.param)
 
 
 def path_to(kind: str, style: str) -> str:
@@ -53,7 +84,6 @@ def path_to(kind: str, style: str) -> str:
 
 
 @pytest.mark.claim("1.1")
-@pytest.mark.parametrize("kind", ["sleep", "fetch"])
 async def test_awaiting_handlers_overlap_on_one_thread(server: Server, kind: str) -> None:
     path = path_to(kind, "async")
     assert not queued(await burst(server.url, path))
@@ -63,7 +93,6 @@ async def test_awaiting_handlers_overlap_on_one_thread(server: Server, kind: str
 
 
 @pytest.mark.claim("1.2")
-@pytest.mark.parametrize("kind", ["sleep", "fetch"])
 async def test_def_handlers_overlap_in_threads_and_leave_the_loop_free(
     server: Server, client: httpx.Client, kind: str
 ) -> None:
@@ -81,7 +110,6 @@ def test_a_plain_file_read_belongs_in_def(client: httpx.Client) -> None:
 
 
 @pytest.mark.claim("1.3")
-@pytest.mark.parametrize("kind", ["sleep", "fetch"])
 async def test_a_blocking_call_on_the_loop_makes_everybody_wait(server: Server, kind: str) -> None:
     blocking = await burst(server.url, path_to(kind, "blocking"), count=4)
     assert queued(blocking)
@@ -90,9 +118,14 @@ async def test_a_blocking_call_on_the_loop_makes_everybody_wait(server: Server, 
 
 
 CURES = {
-    "await": ("    time.sleep(seconds)  # WRONG", "    await asyncio.sleep(seconds)  # RIGHT"),
-    "drop async": ("async def sleep_blocking", "def sleep_blocking"),
+    "await": (
+        "/sleep/blocking",
+        "    time.sleep(seconds)  # WRONG",
+        "    await asyncio.sleep(seconds)  # RIGHT",
+    ),
+    "drop async": ("/sleep/blocking", "async def sleep_blocking", "def sleep_blocking"),
     "async client": (
+        "/fetch/blocking",
         "    client: httpx.Client = request.state.sync_client\n"
         "    client.get(UPSTREAM_URL).raise_for_status()  # WRONG",
         "    client: httpx.AsyncClient = request.state.async_client\n"
@@ -101,27 +134,44 @@ CURES = {
 }
 
 
+@pytest.fixture(scope="module")
+def cured(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app with cured copies of its handlers, and the app itself as its upstream."""
+    text = server.app.read_text(encoding="utf-8")
+    copy = text
+    for cure, (path, wrong, right) in CURES.items():
+        found = re.search(rf'@app\.get\("{path}"\).*?(?=\n\n\n)', text, re.DOTALL)
+        assert found
+        assert found[0].count(wrong) == 1
+        copy += "\n\n" + found[0].replace(wrong, right).replace(path, f"/{cure}") + "\n"
+    app = tmp_path_factory.mktemp("cured") / "cured.py"
+    app.write_text(copy, encoding="utf-8")
+    with serve(app, env={"UPSTREAM_URL": f"{server.url}/sleep/async?seconds={SLEEP}"}) as cured:
+        yield cured
+
+
 @pytest.mark.claim("1.4")
 @pytest.mark.parametrize("cure", CURES)
-async def test_the_cure_is_one_word(server: Server, tmp_path: Path, cure: str) -> None:
+async def test_the_cure_is_one_word(cured: Server, cure: str) -> None:
     """The same check that the blocking handler fails above."""
-    wrong, right = CURES[cure]
-    text = server.app.read_text(encoding="utf-8")
-    assert text.count(wrong) == 1
-    copy = tmp_path / "cured.py"
-    copy.write_text(text.replace(wrong, right), encoding="utf-8")
-    path = path_to("fetch" if "client" in cure else "sleep", "blocking")
-    with serve(copy, env={"UPSTREAM_URL": f"{server.url}/sleep/async?seconds={SLEEP}"}) as cured:
-        after = await burst(cured.url, path)
+    after = await burst(cured.url, f"/{cure}?seconds={SLEEP}")
     assert not queued(after)
     assert after.slowest_ping < SLEEP
 
 
 @pytest.mark.claim("1.5")
 async def test_80_slow_def_requests_come_in_two_waves_of_40(server: Server) -> None:
-    crowd = await burst(server.url, "/sleep/def?seconds=1.5", count=80)
-    assert crowd.waves() == [40, 40]
-    assert crowd.seconds > 2 * 1.5
+    crowd = await burst(server.url, "/sleep/def?seconds=2", count=80)
+    ends = sorted(span.end for span in crowd.requests)
+    assert ends[40] >= 2 * 2  # no more than 40 in the first wave
+    assert ends[79] < 3 * 2  # and no less, or the last would come in a third
+
+
+def test_waves_are_told_apart_by_the_longest_pause() -> None:
+    from workbook.timeline import Burst, Span
+
+    ends = [1.5 + 0.01 * n for n in range(40)] + [3.3 + 0.01 * n for n in range(40)]
+    assert Burst("", [Span(0, end) for end in reversed(ends)], []).waves() == [40, 40]
 
 
 @pytest.mark.claim("1.1")
@@ -145,16 +195,38 @@ async def test_cpu_work_starves_the_loop_unless_it_leaves_it(server: Server) -> 
     pytest.fail(f"{loop.slowest_ping=} {threads.slowest_ping=} {processes.slowest_ping=}")
 
 
+def threads_that_want_a_core(server: Server) -> int:
+    """How many threads of the server and its pool run, or would if a core were free (Linux)."""
+    process = psutil.Process(server.pid)
+    family = [process.pid, *(child.pid for child in process.children(recursive=True))]
+    wanting = 0
+    for stat in (stat for pid in family for stat in Path(f"/proc/{pid}/task").glob("*/stat")):
+        with contextlib.suppress(OSError):  # the pool of threads has let this one go
+            wanting += stat.read_text().rpartition(")")[2].split()[0] == "R"
+    return wanting
+
+
 @pytest.mark.claim("1.6")
 async def test_threads_share_the_gil_and_processes_use_the_other_core(server: Server) -> None:
+    async def measured(path: str, count: int) -> tuple[float, float]:
+        """How long it took, and how many threads wanted a core meanwhile, on average."""
+        running = asyncio.create_task(burst(server.url, path, count))
+        wanting = []
+        while not running.done():
+            await asyncio.sleep(0.01)
+            wanting.append(threads_that_want_a_core(server))
+        return (await running).seconds, sum(wanting) / len(wanting)
+
     await burst(server.url, "/cpu/process", count=2)
     for _ in range(8):
-        one = await burst(server.url, "/cpu/def?n=2000000", count=1)
-        threads = await burst(server.url, "/cpu/def?n=2000000", count=2)
-        processes = await burst(server.url, "/cpu/process?n=2000000", count=2)
-        if threads.seconds > max(1.5 * one.seconds, 1.3 * processes.seconds):
+        one, _ = await measured("/cpu/def", 1)
+        threads, at_a_time = await measured("/cpu/def", 2)
+        processes, at_once = await measured("/cpu/process", 2)
+        # On busy cores two processes are as slow as two threads, but still want two of them.
+        spread = threads > 1.3 * processes or at_once > 1.3 * at_a_time > 0
+        if threads > 1.5 * one and spread:
             return
-    pytest.fail(f"{one.seconds=} {threads.seconds=} {processes.seconds=}")
+    pytest.fail(f"{one=} {threads=} {processes=} {at_a_time=} {at_once=}")
 
 
 @pytest.mark.claim("1.7")
@@ -187,7 +259,7 @@ async def test_redis_asyncio_waits_without_blocking_the_loop(tmp_path: Path) -> 
 
 
 ROUTES = {
-    "/sleep/async?seconds=0.01": "async",
+    "/sleep/async?seconds=0.5": "async",
     "/sleep/def?seconds=0.01": "def",
     "/sleep/blocking?seconds=0.01": "blocking",
     "/fetch/async": "async",
@@ -202,25 +274,17 @@ ROUTES = {
 }
 
 
-@pytest.fixture(scope="module")
-def quick(server: Server) -> Iterator[Server]:
-    """The app, with an upstream that doesn't sleep."""
-    with serve("01_async_vs_def", env={"UPSTREAM_URL": f"{server.url}/ping"}) as quick:
-        yield quick
-
-
 @pytest.mark.parametrize("path", ROUTES)
-async def test_every_route_answers_80_clients_at_once(quick: Server, path: str) -> None:
+async def test_every_route_answers_80_clients_at_once(server: Server, path: str) -> None:
     """Contract: each answer tells `style`, `thread` and `elapsed` seconds."""
-    limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(
-        base_url=quick.url, limits=limits, timeout=60, trust_env=False
-    ) as client:
-        answers = await asyncio.gather(*(client.get(path) for _ in range(80)))
-    reports = [answer.raise_for_status().json() for answer in answers]
+    answers = await get_at_once(server.url + path, 80)
+    assert {status for status, _ in answers} == {200}
+    reports = [json.loads(body) for _, body in answers]
     assert {report["style"] for report in reports} == {ROUTES[path]}
     assert all(report["thread"] for report in reports)
-    assert all(report["elapsed"] >= (0.01 if "0.01" in path else 0) for report in reports)
+    # uvloop counts a sleep from the beginning of the loop's turn: a full turn shortens it.
+    least = 0.1 if "0.5" in path else 0.01 if "0.01" in path else 0
+    assert all(report["elapsed"] >= least for report in reports)
 
 
 BAD_SECONDS = ["nan", "inf", "-inf", "1e999", "-1", "6", "5.0001", "abc", "", "1" * 5000]
@@ -254,22 +318,35 @@ def test_sensible_numbers_are_taken(client: httpx.Client, value: str) -> None:
         assert client.get("/sleep/async", params={"seconds": value}).status_code == 200
 
 
-@pytest.mark.parametrize("upstream", ["refuses", "missing", "http://localhost:port"])
-def test_an_upstream_that_fails_is_a_502_that_names_it(server: Server, upstream: str) -> None:
+def assert_502(caller: Server, upstream: str) -> None:
+    with httpx.Client(base_url=caller.url, trust_env=False) as client:
+        for style in ("async", "def", "blocking"):
+            answer = client.get(f"/fetch/{style}")
+            assert (answer.status_code, style) == (502, style)
+            assert upstream in answer.json()["detail"]
+    assert "Traceback" not in caller.log()
+
+
+@pytest.mark.parametrize("way", ["refuses", "missing"])
+def test_an_upstream_that_fails_is_a_502_that_names_it(
+    server: Server, upstream: Upstream, way: str
+) -> None:
     """Contract: upstream down → 502."""
-    with socket.socket() as silent:  # bound and not listening: it refuses, and stays ours
-        silent.bind(("127.0.0.1", 0))
-        urls = {
-            "refuses": f"http://127.0.0.1:{silent.getsockname()[1]}/",
-            "missing": f"{server.url}/nowhere",
-        }
-        url = urls.get(upstream, upstream)
-        with serve("01_async_vs_def", env={"UPSTREAM_URL": url}) as caller:
-            for style in ("async", "def", "blocking"):
-                answer = httpx.get(f"{caller.url}/fetch/{style}", trust_env=False)
-                assert (answer.status_code, style) == (502, style)
-                assert url in answer.json()["detail"]
-        assert "Traceback" not in caller.log()
+    if way == "missing":
+        upstream.answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+        assert_502(server, upstream.url)
+    else:
+        upstream.go_down()
+        try:
+            assert_502(server, upstream.url)
+        finally:
+            upstream.listen()
+
+
+def test_an_address_that_is_none_is_a_502_that_names_it() -> None:
+    url = "http://localhost:port"
+    with serve("01_async_vs_def", env={"UPSTREAM_URL": url}) as caller:
+        assert_502(caller, url)
 
 
 def warm_workers(server_pid: int, url: str) -> list[psutil.Process]:
@@ -291,7 +368,7 @@ def test_the_pools_processes_end_with_the_app(way: str) -> None:
         workers = warm_workers(server.pid, server.url)
         if way == "kill":
             server.process.kill()
-    assert not psutil.wait_procs(workers, timeout=10)[1]
+    assert_gone(workers)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a process group")
@@ -319,4 +396,4 @@ def test_ctrl_c_ends_it_without_a_traceback() -> None:
         process.kill()
     assert "Application shutdown complete" in log
     assert "Traceback" not in log
-    assert not psutil.wait_procs(workers, timeout=10)[1]
+    assert_gone(workers)

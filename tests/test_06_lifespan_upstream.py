@@ -2,7 +2,6 @@
 
 import asyncio
 import statistics
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -11,10 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from crowd import get_at_once
 from test_06_lifespan import APP, in_thread, load, sqlite
+from upstream import Upstream
 from workbook import Server, serve
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 PATIENCE = 0.5  # UPSTREAM_TIMEOUT of the server that is to run out of it
 
 # A client for every request: nothing to start, nothing to stop, and nothing to reuse.
@@ -31,77 +31,6 @@ async def call_upstream():
     async with httpx.AsyncClient() as client:
         return (await client.get(os.environ["UPSTREAM_URL"])).text
 """
-
-
-class Upstream:
-    """A bare server in a thread that counts its connections, and answers as it is told."""
-
-    def __init__(self) -> None:
-        self.opened = self.open = self.peak = 0
-        self.reset()
-        self.port = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self.listen()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/weather"
-
-    def reset(self) -> None:
-        self.delay = 0.0  # before the answer
-        self.drip = 0.0  # between its bytes
-        self.answer = OK
-
-    def listen(self) -> None:
-        start = asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=512)
-        self._server = asyncio.run_coroutine_threadsafe(start, self._loop).result()
-        self.port = self._server.sockets[0].getsockname()[1]
-        self._writers: set[asyncio.StreamWriter] = set()
-
-    def go_down(self) -> None:
-        async def close() -> None:
-            self._server.close()
-            for writer in self._writers:
-                writer.transport.abort()
-
-        asyncio.run_coroutine_threadsafe(close(), self._loop).result()
-
-    def close(self) -> None:
-        async def cancel() -> None:
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-        self.go_down()
-        asyncio.run_coroutine_threadsafe(cancel(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
-        self.opened += 1
-        self.open += 1
-        self.peak = max(self.peak, self.open)
-        try:
-            while True:
-                await reader.readuntil(b"\r\n\r\n")
-                await asyncio.sleep(self.delay)
-                step = 1 if self.drip else len(self.answer) or 1
-                for start in range(0, len(self.answer), step):
-                    writer.write(self.answer[start : start + step])
-                    await writer.drain()
-                    await asyncio.sleep(self.drip)
-                if self.answer is not OK:
-                    break
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client has gone
-        finally:
-            self.open -= 1
-            writer.close()
 
 
 @pytest.fixture(scope="module")
@@ -140,14 +69,8 @@ def get(server: Server) -> httpx.Response:
 
 def burst(url: str, calls: int) -> Counter[int]:
     """Call so often at once, and count the answers by status."""
-
-    async def call_all() -> Counter[int]:
-        limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(limits=limits, trust_env=False, timeout=30) as client:
-            gets = (client.get(f"{url}/upstream") for _ in range(calls))
-            return Counter(answer.status_code for answer in await asyncio.gather(*gets))
-
-    return asyncio.run(call_all())
+    answers = asyncio.run(get_at_once(f"{url}/upstream", calls))
+    return Counter(status for status, _ in answers)
 
 
 def call_in_turn(server: Server, calls: int) -> float:
@@ -174,8 +97,8 @@ def test_a_pooled_client_saves_a_connection_per_call(
     path.write_text(NAIVE)
     with serve(path, env={"UPSTREAM_URL": upstream.url}) as naive:
         before = upstream.opened
-        per_request = call_in_turn(naive, 20)
-        assert upstream.opened - before == 20
+        per_request = call_in_turn(naive, 10)
+        assert upstream.opened - before == 10
     assert pooled < per_request / 2
 
 
@@ -184,7 +107,7 @@ def test_a_burst_opens_no_more_than_100_connections_and_the_next_reuses_them(
     server: Server, upstream: Upstream
 ) -> None:
     """Contract: bursts reuse them, never more than 100 are open."""
-    upstream.delay, upstream.peak = 0.3, 0
+    upstream.delay, upstream.peak = 1, 0
     assert burst(server.url, 150) == {200: 150}
     assert 50 < upstream.peak <= 100
     before, upstream.delay = upstream.opened, 0

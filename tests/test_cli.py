@@ -90,13 +90,17 @@ def test_a_wrong_word_gets_advice_and_exit_code_2(arguments: list[str], advice: 
 def test_lab_opens_on_the_notebooks_and_prints_its_address(tmp_path: Path) -> None:
     """As root, too: where the tests run as root, this is."""
     env = {name: str(tmp_path / name) for name in ("HOME", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
+    # jsonschema does without this one, which takes seconds to compile a grammar (`notebook_run`).
+    (tmp_path / "rfc3987_syntax.py").write_text("raise ImportError")
+    env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     command = ["lab", "--no-browser", "--port", "0"]
     until = r"http://127\S+token=\w+"
     with running(*command, until=until, end=signal.SIGTERM, **env) as (address, _):
         token = address.partition("token=")[2]
-        listing = httpx.get(
-            re.sub(r"/lab.*", "/api/contents/notebooks/01_async_vs_def.ipynb", address),
-            params={"token": token, "content": 0},
-            trust_env=False,
-        )
+        patient = httpx.HTTPTransport(retries=5)  # it prints the address before it listens
+        with httpx.Client(transport=patient, timeout=20) as client:
+            listing = client.get(
+                re.sub(r"/lab.*", "/api/contents/notebooks/01_async_vs_def.ipynb", address),
+                params={"token": token, "content": 0},
+            )
     assert listing.raise_for_status().json()["type"] == "notebook"

@@ -50,7 +50,9 @@ def test_example_starts_with_fastapi_dev(example: Path) -> None:
             assert line, log
             log += line
         url = log.partition("Uvicorn running on ")[2].split()[0]
-        httpx.get(f"{url}/openapi.json", trust_env=False).raise_for_status()
+        patient = httpx.HTTPTransport(retries=5)  # a reloader says so before it listens
+        with httpx.Client(transport=patient, timeout=20) as client:
+            client.get(f"{url}/openapi.json").raise_for_status()
     finally:
         if os.name == "posix":  # the reloader's child too
             os.killpg(process.pid, signal.SIGTERM)

@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from conftest import assert_gone
 from notebook_run import failure
 from workbook import ROOT
 
@@ -65,7 +66,8 @@ def test_a_failing_cell_is_shown_with_its_traceback_and_leaves_no_server(tmp_pat
     assert "ZeroDivisionError: division by zero" in report
     assert f"python {sys.executable}" in report  # not some kernel the user once installed
     pid = int(report.rpartition("pid ")[2].split()[0])
-    assert not psutil.pid_exists(pid) or not psutil.wait_procs([psutil.Process(pid)], 5)[1]
+    if psutil.pid_exists(pid):
+        assert_gone([psutil.Process(pid)], 5)
 
 
 def test_an_app_that_does_not_start_is_shown_without_our_own_frames(tmp_path: Path) -> None:

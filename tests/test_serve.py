@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 import workbook.server
+from conftest import assert_gone
 from workbook import ROOT, ServerError, find_section, serve
 from workbook.launch import FORK
 
@@ -45,15 +46,13 @@ def flood():
 """
 
 
-@pytest.fixture(params=["started", "forked"], autouse=True)
-def way_to_launch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+@pytest.fixture(params=["started", "forked"])
+def way_to_launch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """As readers launch a server, and as most tests do, to save time."""
-    way: str = request.param
-    if way == "forked":
-        monkeypatch.setenv(FORK, "1")
-    else:
-        monkeypatch.delenv(FORK)
-    return way
+    monkeypatch.setenv(FORK, "1" if request.param == "forked" else "")
+
+
+either_way = pytest.mark.usefixtures("way_to_launch")
 
 
 @pytest.fixture
@@ -67,6 +66,7 @@ def get(url: str, timeout: float = 30) -> httpx.Response:
     return httpx.get(url, trust_env=False, timeout=timeout).raise_for_status()
 
 
+@either_way
 def test_it_runs_a_file_in_the_files_own_folder(greeter: Path) -> None:
     with serve(greeter, env={"GREETING": "hello"}) as server:
         answer = get(server.url).json()
@@ -74,6 +74,7 @@ def test_it_runs_a_file_in_the_files_own_folder(greeter: Path) -> None:
     assert "问候" in server.log()
 
 
+@either_way
 def test_it_stops_cleanly_and_stopping_again_is_harmless(greeter: Path) -> None:
     with serve(greeter) as server:
         pass
@@ -82,6 +83,7 @@ def test_it_stops_cleanly_and_stopping_again_is_harmless(greeter: Path) -> None:
     assert server.process.poll() in (0, -signal.SIGTERM)
 
 
+@either_way
 def test_a_server_that_nobody_refers_to_any_more_stops(greeter: Path) -> None:
     server = serve(greeter)
     process = server.process
@@ -89,6 +91,7 @@ def test_a_server_that_nobody_refers_to_any_more_stops(greeter: Path) -> None:
     assert process.poll() is not None
 
 
+@either_way
 def test_a_server_that_goes_on_after_sigterm_is_killed_and_reported(
     greeter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,11 +158,17 @@ BROKEN = {
 }
 
 
+@either_way
+def test_an_app_that_does_not_start_is_told_with_its_own_traceback(tmp_path: Path) -> None:
+    assert_told(tmp_path, *BROKEN["at import"])
+
+
 @pytest.mark.parametrize("fault", BROKEN)
-def test_an_app_that_does_not_start_is_told_with_its_own_traceback(
-    tmp_path: Path, fault: str
-) -> None:
-    text, reason = BROKEN[fault]
+def test_whatever_hinders_a_start_is_told(tmp_path: Path, fault: str) -> None:
+    assert_told(tmp_path, *BROKEN[fault])
+
+
+def assert_told(tmp_path: Path, text: str, reason: str) -> None:
     path = tmp_path / "broken.py"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ServerError) as failure:
@@ -168,6 +177,7 @@ def test_an_app_that_does_not_start_is_told_with_its_own_traceback(
     assert reason in str(failure.value)
 
 
+@either_way
 def test_the_log_is_bounded_and_keeps_the_newest(greeter: Path) -> None:
     with serve(greeter) as server:
         get(f"{server.url}/flood")
@@ -239,6 +249,7 @@ def call(way: str, path: Path) -> tuple[subprocess.Popen[str], psutil.Process, s
     return caller, psutil.Process(int(pid)), url
 
 
+@either_way
 @pytest.mark.parametrize("way", ["exit", "error", "terminate", "kill", "stuck"])
 def test_no_server_outlives_its_caller(greeter: Path, way: str) -> None:
     caller, server, _ = call(way, greeter)
@@ -248,11 +259,12 @@ def test_no_server_outlives_its_caller(greeter: Path, way: str) -> None:
         elif way not in ("exit", "error"):
             caller.kill()
         started = time.monotonic()
-        assert not psutil.wait_procs([server], timeout=10)[1]
+        assert_gone([server])
         # 2 s is the promise, and what a busy machine adds to it is not broken by us.
         assert time.monotonic() - started < 4
 
 
+@either_way
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a process group, as Jupyter does")
 def test_an_interrupted_cell_keeps_its_server(greeter: Path) -> None:
     caller, server, url = call("interrupt", greeter)
@@ -262,7 +274,7 @@ def test_an_interrupted_cell_keeps_its_server(greeter: Path) -> None:
         assert caller.stdout.readline() == "interrupted\n"
         assert get(url).status_code == 200
         os.killpg(caller.pid, signal.SIGKILL)
-    assert not psutil.wait_procs([server], timeout=10)[1]
+    assert_gone([server])
 
 
 BARE = """
@@ -274,8 +286,11 @@ with socket.create_server(("127.0.0.1", 0)):
 """
 
 
-@pytest.mark.parametrize("way_to_launch", ["started"], indirect=True)
-def test_the_first_answer_takes_little_more_than_importing_the_app() -> None:
+def test_the_first_answer_takes_little_more_than_importing_the_app(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(FORK)
+
     def bare() -> float:
         started = time.perf_counter()
         subprocess.run([sys.executable, "-c", BARE], cwd=ROOT, check=True, capture_output=True)
@@ -292,5 +307,9 @@ def test_the_first_answer_takes_little_more_than_importing_the_app() -> None:
         return seconds
 
     # In turn, and the best of each: other programs disturb single runs.
-    pairs = [(served(), bare()) for _ in range(3)]
-    assert min(served for served, _ in pairs) < 1.5 * min(bare for _, bare in pairs)
+    pairs = [(served(), bare())]
+    while len(pairs) < 6:
+        pairs.append((served(), bare()))
+        if min(served for served, _ in pairs) < 1.5 * min(bare for _, bare in pairs):
+            return
+    pytest.fail(f"served and bare, in seconds: {pairs}")

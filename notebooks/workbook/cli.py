@@ -4,16 +4,22 @@ import os
 import sys
 import time
 import webbrowser
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
+from workbook.exercises import EXERCISES, Exercise, find_exercises
+from workbook.progress import is_solved, next_hint
+from workbook.results import check_exercises, use_utf8
+from workbook.results import hint as render_hint
 from workbook.sections import ROOT, SECTIONS, find_section
 from workbook.server import ServerError, serve
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+use_utf8()
 console = Console()
 
 
@@ -22,19 +28,30 @@ def fail(message: object) -> typer.Exit:
     return typer.Exit(2)
 
 
+def find(names: list[str]) -> list[Exercise]:
+    """The exercises that the names fit, in order; all where there is no name."""
+    try:
+        found = {e.id for name in names for e in find_exercises(name)}
+    except LookupError as error:
+        raise fail(error.args[0]) from None
+    return [e for e in EXERCISES if not names or e.id in found]
+
+
 @app.callback(invoke_without_command=True)
 def sections(context: typer.Context) -> None:
-    """A workbook for asynchronous FastAPI. Without a command: the sections."""
+    """A workbook for asynchronous FastAPI. Without a command: what there is and what is solved."""
     if context.invoked_subcommand:
         return
-    table = Table("section", "the question it answers", "notebook", box=None, pad_edge=False)
+    table = Table("section", Column("exercises", no_wrap=True), box=None, pad_edge=False)
     for section in SECTIONS:
-        notebook = section.notebook if section.notebook.exists() else None
-        where = str(notebook.relative_to(ROOT)) if notebook else "to come"
-        table.add_row(section.stem, section.question, where)
+        exercises = [exercise for exercise in EXERCISES if exercise.section == section.stem]
+        marks = [("✓ " if is_solved(e) else "· ") + e.name for e in exercises]
+        table.add_row(section.stem, "  ".join(marks))
+        table.add_row("", f"[dim]{section.question}[/]")
     console.print(table)
     console.print(
-        "\n[bold]workbook lab[/] opens the notebooks, [bold]workbook run 01[/] starts an app."
+        "\n[bold]workbook lab[/] opens the notebooks, [bold]workbook run 01[/] starts an app, "
+        "[bold]workbook check unblock[/] checks an exercise."
     )
 
 
@@ -81,5 +98,53 @@ def run(
         raise fail(error.args[0]) from None
     except ServerError as error:
         raise fail(error) from None
+    except KeyboardInterrupt:
+        console.print("stopped")
+
+
+Names = Annotated[
+    list[str] | None, typer.Argument(help="slow_reader, 03/slow, or 03 for all three of it")
+]
+
+
+@app.command()
+def check(
+    names: Names = None,
+    answer: Annotated[Path | None, typer.Option(help="check this file instead of yours")] = None,
+) -> None:
+    """Check exercises, all without a name. Exit code 0: all solved; 1: not yet; 2: wrong usage."""
+    exercises = find(names or [])
+    if answer and (len(exercises) != 1 or not answer.is_file()):
+        raise fail("--answer wants one exercise and a file that is there")
+    raise typer.Exit(0 if check_exercises(exercises, answer, console) else 1)
+
+
+@app.command()
+def hint(
+    name: Annotated[str, typer.Argument(help="the exercise")],
+    number: Annotated[int, typer.Argument(help="which; without it, the next one")] = 0,
+) -> None:
+    """Show an exercise's next hint."""
+    exercises = find([name])
+    if len(exercises) != 1:
+        raise fail(f"{name} is a section: which of {', '.join(e.name for e in exercises)}?")
+    if not 0 <= number <= len(exercises[0].hints):
+        raise fail(f"{exercises[0].name} has hints 1 to {len(exercises[0].hints)}")
+    console.print(render_hint(exercises[0], number or next_hint(exercises[0])))
+
+
+@app.command()
+def watch(names: Names = None) -> None:
+    """Check an exercise whenever you save it. Ctrl-C ends this."""
+    import watchfiles
+
+    exercises = find(names or [])
+    folders = {exercise.file.parent for exercise in exercises}
+    console.print(f"watching {len(exercises)} exercises: save one to check it, Ctrl-C to end")
+    try:
+        for changes in watchfiles.watch(*folders, raise_interrupt=True):
+            changed = {Path(path) for _, path in changes}
+            if saved := [e for e in exercises if e.file in changed and e.file.exists()]:
+                check_exercises(saved, console=console)
     except KeyboardInterrupt:
         console.print("stopped")

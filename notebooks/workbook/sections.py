@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 class Section:
     stem: str
     question: str
+    exercises: tuple[str, ...]
 
     @property
     def app(self) -> Path:
@@ -22,12 +23,36 @@ class Section:
 
 
 SECTIONS = (
-    Section("01_async_vs_def", "Who waits when one handler blocks?"),
-    Section("02_background_tasks", "Who does the work when the answer has left?"),
-    Section("03_websocket", "What does one slow reader do to the room?"),
-    Section("04_upload", "Where are the bytes before your handler starts?"),
-    Section("05_sse", "How does an answer arrive word by word?"),
-    Section("06_lifespan", "Who opens the pool, and who closes it?"),
+    Section(
+        "01_async_vs_def",
+        "Who waits when one handler blocks?",
+        ("unblock", "gather", "crunch"),
+    ),
+    Section(
+        "02_background_tasks",
+        "Who does the work when the answer has left?",
+        (),
+    ),
+    Section(
+        "03_websocket",
+        "What does one slow reader do to the room?",
+        (),
+    ),
+    Section(
+        "04_upload",
+        "Where are the bytes before your handler starts?",
+        (),
+    ),
+    Section(
+        "05_sse",
+        "How does an answer arrive word by word?",
+        (),
+    ),
+    Section(
+        "06_lifespan",
+        "Who opens the pool, and who closes it?",
+        ("one_client", "clean_up", "no_globals"),
+    ),
 )
 
 

@@ -1,0 +1,55 @@
+"""A price list takes as long as all the suppliers together, and one that fails spoils it.
+
+Run `fastapi dev exercises/01_async_vs_def/gather.py` and open /prices/longjing: three suppliers
+need 0.4 s each, and you wait 1.2 s. With one that hangs you wait for it, with one that is down
+you get a 500 and no price at all.
+
+Goal: `GET /prices/{tea}` asks the suppliers together and gives a price for each, such as
+`{"anxi": 12.5, "hangzhou": 11.0, "wuyi": null}`. `null` stands for a supplier that is down,
+answers with an error or with nonsense, or has not answered in full when `TIMEOUT` seconds (a
+variable of the environment) are over. The others' prices are there all the same, by then at
+the latest. Suppliers are asked as now: at `SUPPLIERS_URL`, one `GET` each.
+
+Check it: workbook check gather
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import FastAPI, Request
+
+SUPPLIERS_URL = os.getenv("SUPPLIERS_URL", "http://127.0.0.1:8000")
+TIMEOUT = float(os.getenv("TIMEOUT", "1"))
+SUPPLIERS = ("anxi", "hangzhou", "wuyi")
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, httpx.AsyncClient]]:
+    async with httpx.AsyncClient(base_url=SUPPLIERS_URL) as client:
+        yield {"client": client}
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+async def ask(client: httpx.AsyncClient, supplier: str, tea: str) -> float:
+    answer = await client.get(f"/suppliers/{supplier}/{tea}")
+    return float(answer.raise_for_status().json()["price"])
+
+
+@app.get("/prices/{tea}")
+async def get_prices(tea: str, request: Request) -> dict[str, float | None]:
+    prices: dict[str, float | None] = {}
+    for supplier in SUPPLIERS:
+        prices[supplier] = await ask(request.state.client, supplier, tea)  # TODO: one by one
+    return prices
+
+
+@app.get("/suppliers/{supplier}/{tea}")
+async def sell(supplier: str, tea: str) -> dict[str, float]:
+    """Stands in for the suppliers' own servers, to try this file alone."""
+    await asyncio.sleep(0.4)
+    return {"price": len(supplier) + len(tea) / 2}

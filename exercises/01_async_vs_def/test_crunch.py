@@ -1,0 +1,177 @@
+"""Checks of `crunch`: who computes, on how many cores, and who is left in the end."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+
+import httpx
+import psutil
+import pytest
+
+from workbook.checking import Start, expect
+from workbook.server import Server, ServerError
+
+pytestmark = pytest.mark.anyio
+
+LIMIT = 150_000
+PRIMES = {LIMIT: 13_848, LIMIT // 4: 3_968}  # below each
+WARM_SECONDS = 20  # a process may import the app before it computes, on a busy machine
+
+
+@pytest.fixture
+def answer(start: Start, environment: Mapping[str, str]) -> Iterator[Server]:
+    server = start(**environment)
+    yield server
+    left = family(server)[1:]  # only one check judges what is left
+    with suppress(ServerError):
+        server.stop()
+    kill(left)
+
+
+async def warm(client: httpx.AsyncClient, processes: int) -> None:
+    """Have as many processes started as the app may want to keep for its work."""
+    await asyncio.gather(*(count(client, LIMIT // 4, WARM_SECONDS) for _ in range(processes)))
+
+
+def family(server: Server) -> list[psutil.Process]:
+    """The server's process, and those that come from it."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(server.pid)
+        return [process, *process.children(recursive=True)]
+    return []
+
+
+def wait_for_end(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that have not ended by then. A zombie has, though nobody has asked how."""
+    deadline = time.perf_counter() + seconds
+    while True:
+        left = []
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    left.append(process)
+        if not left or time.perf_counter() > deadline:
+            return left
+        time.sleep(0.02)
+
+
+def kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+async def count(client: httpx.AsyncClient, limit: int = LIMIT, seconds: float = 5) -> float:
+    """Have the primes counted, and tell how long it took."""
+    started = time.perf_counter()
+    answer = await client.get(f"/primes/{limit}", timeout=seconds)
+    expected = {"limit": limit, "primes": PRIMES[limit]}
+    expect(
+        answer.status_code == 200 and answer.json() == expected,
+        did=f"GET /primes/{limit}",
+        expected=f"200 and {json.dumps(expected)}",
+        seen=f"{answer.status_code} and {answer.text[:200]}",
+        hint=4,
+    )
+    return time.perf_counter() - started
+
+
+async def test_ping_stays_quick(client: httpx.AsyncClient) -> None:
+    """`/ping` stays quick while primes are counted."""
+    await warm(client, 1)
+    for _ in range(3):  # of three rounds on a busy machine, one clear one will do
+        counting = asyncio.ensure_future(count(client))
+        longest = 0.0
+        while not counting.done():
+            await asyncio.sleep(0.01)
+            asked = time.perf_counter()
+            await client.get("/ping")
+            longest = max(longest, time.perf_counter() - asked)
+        seconds = await counting
+        if longest < seconds / 2:
+            break
+    expect(
+        longest < seconds / 2,
+        did=f"GET /primes/{LIMIT}, and /ping again and again meanwhile",
+        expected="/ping answers long before the primes are counted",
+        seen=f"the primes took {seconds:.2f} s, and one /ping {longest:.2f} s",
+        hint=1,
+    )
+
+
+async def test_two_counts_keep_two_cores_busy(answer: Server, client: httpx.AsyncClient) -> None:
+    """Two counts at once keep two cores busy."""
+    await warm(client, 2)
+    rounds = []
+    for _ in range(4):  # one clear round will do
+        cores, share = await watch_two_counts(answer, client)
+        rounds.append(f"{cores:.1f}")
+        # Where others use the cores, too, what two processes did by turns tells enough.
+        if cores > 1.4 or share > 0.35:
+            return
+    expect(
+        False,
+        did=f"GET /primes/{LIMIT}, two at once, four times",
+        expected="two processes (or whatever has a GIL of its own) count at the same time",
+        seen=f"{', '.join(rounds)} cores were busy, counting one after the other or by turns",
+        hint=2,
+    )
+
+
+def cpu_seconds(server: Server) -> dict[int, float]:
+    """What each of its processes has computed so far."""
+    seconds = {}
+    for process in family(server):
+        with suppress(psutil.Error):
+            times = process.cpu_times()
+            seconds[process.pid] = times.user + times.system
+    return seconds
+
+
+async def watch_two_counts(server: Server, client: httpx.AsyncClient) -> tuple[float, float]:
+    """How many cores two counts kept busy, and the lesser of two processes' share of the work.
+
+    The share is 0 where the counts were not done at the same time.
+    """
+    before = cpu_seconds(server)
+    after: dict[int, float] = {}
+    began = time.perf_counter()
+    counts = [asyncio.ensure_future(count(client)) for _ in range(2)]
+    while not all(work.done() for work in counts):
+        await asyncio.wait(counts, timeout=0.05)
+        after |= cpu_seconds(server)  # again and again, for a process may live for one count only
+    wall = time.perf_counter() - began
+    shorter, longer = sorted([await work for work in counts])
+    used = [seconds - before.get(pid, 0) for pid, seconds in after.items()]
+    most, second, *_ = [*sorted(used, reverse=True), 0.0]
+    share = second / (most + second) if shorter > 0.7 * longer else 0.0
+    return sum(used) / wall, share
+
+
+async def test_processes_end_with_the_app(answer: Server, client: httpx.AsyncClient) -> None:
+    """When the app is stopped, its processes are gone with it."""
+    await warm(client, 1)
+    started = family(answer)[1:]
+    stopped = True
+    try:
+        answer.stop()
+    except ServerError:
+        stopped = False
+    left = wait_for_end(started, 2)
+    kill(left)
+    expect(
+        stopped,
+        did="had primes counted, then sent the app SIGTERM",
+        expected="it ends",
+        seen="it was still there 5 s later",
+        hint=3,
+    )
+    expect(
+        not left,
+        did="had primes counted, then sent the app SIGTERM",
+        expected="every process that it started is gone a moment later",
+        seen=f"{len(left)} of the {len(started)} ran on",
+        hint=3,
+    )

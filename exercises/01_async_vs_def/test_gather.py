@@ -1,0 +1,173 @@
+"""Checks of `gather`: three suppliers, played here, and how the app gets on with them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+
+import httpx
+import pytest
+
+from workbook.checking import expect
+
+pytestmark = pytest.mark.anyio
+
+PRICES: dict[str, float | None] = {"anxi": 12.5, "hangzhou": 11.0, "wuyi": 9.5}
+TIMEOUT = 0.5
+SLOW = 4 * TIMEOUT
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+
+
+class Suppliers:
+    """The suppliers' server. Who is named in `behaviour` behaves like that, the others well."""
+
+    def __init__(self) -> None:
+        self.behaviour: dict[str, str] = {}
+        self.asked: list[str] = []
+        self.all_asked = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with AsyncExitStack() as stack:
+            stack.callback(writer.close)
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            supplier = next((s for s in PRICES if f"/suppliers/{s}/" in head), "unknown")
+            self.asked.append(supplier)
+            if set(self.asked) == set(PRICES):
+                self.all_asked.set()
+            await self.answer(supplier, writer)
+            await writer.drain()
+
+    async def answer(self, supplier: str, writer: asyncio.StreamWriter) -> None:
+        body = b'{"price": %.1f}' % (PRICES.get(supplier) or 0)
+        match self.behaviour.get(supplier):
+            case "waits until all are asked":
+                await asyncio.wait_for(self.all_asked.wait(), TIMEOUT)
+            case "hangs":
+                await asyncio.sleep(SLOW)
+            case "dawdles":
+                for i in range(20):  # spaces before JSON mean nothing
+                    writer.write(OK if i == 0 else b" ")
+                    await asyncio.sleep(SLOW / 20)
+                writer.write(body)
+                return
+            case "closes the connection":
+                return
+            case "answers 503":
+                writer.write(OK.replace(b"200 OK", b"503 Service Unavailable") + b"{}")
+                return
+            case "sends a page that is no JSON":
+                body = b"<h1>Back soon!</h1>"
+            case "sends JSON without a price":
+                body = b'{"sorry": "sold out"}'
+        writer.write(OK + body)
+
+
+@pytest.fixture
+async def suppliers() -> AsyncIterator[tuple[Suppliers, str]]:
+    suppliers = Suppliers()
+    conversations: set[asyncio.Task[None]] = set()
+
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        conversations.add(asyncio.ensure_future(suppliers.serve(reader, writer)))
+
+    server = await asyncio.start_server(begin, "127.0.0.1", 0)
+    yield suppliers, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()
+    for conversation in conversations:
+        conversation.cancel()
+    await asyncio.gather(*conversations, return_exceptions=True)
+
+
+@pytest.fixture
+def environment(suppliers: tuple[Suppliers, str]) -> Mapping[str, str]:
+    return {"SUPPLIERS_URL": suppliers[1], "TIMEOUT": str(TIMEOUT)}
+
+
+async def check_null(
+    client: httpx.AsyncClient, suppliers: Suppliers, supplier: str, behaviour: str, late: int
+) -> None:
+    """Ask while one supplier behaves badly: its price is null, the others' are there in time."""
+    did = f"GET /prices/longjing while {supplier} {behaviour}, with TIMEOUT={TIMEOUT}"
+    suppliers.behaviour = {supplier: behaviour}
+    expected = {**PRICES, supplier: None}
+    for _ in range(2):  # on a busy machine even a good supplier may come too late
+        try:
+            answer = await client.get("/prices/longjing", timeout=0.8 * SLOW)
+        except httpx.TimeoutException:
+            expect(
+                False,
+                did=did,
+                expected=f"an answer after {TIMEOUT} s, without waiting for {supplier}",
+                seen=f"none had come after {0.8 * SLOW:.1f} s",
+                hint=late,
+            )
+        if answer.status_code != 200:
+            break
+        if answer.json() == expected:
+            return
+    expect(
+        False,
+        did=did,
+        expected=f"200, null for {supplier} and the others' prices: {json.dumps(expected)}",
+        seen=f"{answer.status_code} and {answer.text[:200]}",
+        hint=3,
+    )
+
+
+async def test_the_suppliers_are_asked_together(
+    client: httpx.AsyncClient, suppliers: tuple[Suppliers, str]
+) -> None:
+    """All suppliers are asked before the first has answered."""
+    played, _ = suppliers
+    for _ in range(2):  # a second chance on a busy machine
+        played.asked.clear()
+        played.all_asked.clear()
+        played.behaviour = dict.fromkeys(PRICES, "waits until all are asked")
+        asking = asyncio.ensure_future(client.get("/prices/longjing"))
+        await asyncio.wait([asking], timeout=TIMEOUT)
+        asked = list(played.asked)
+        if played.all_asked.is_set():
+            break
+        asking.cancel()
+    expect(
+        played.all_asked.is_set(),
+        did="GET /prices/longjing, each supplier answering only once all three were asked",
+        expected="all three are asked at once",
+        seen=f"after {TIMEOUT} s these had been asked: {', '.join(asked) or 'none'}",
+        hint=1,
+    )
+    answer = await asking
+    expect(
+        answer.status_code == 200 and answer.json() == PRICES,
+        did="GET /prices/longjing, with three suppliers that are well",
+        expected=f"200 and their prices: {json.dumps(PRICES)}",
+        seen=f"{answer.status_code} and {answer.text[:200]}",
+        hint=5,
+    )
+
+
+async def test_a_supplier_that_hangs_is_null(
+    client: httpx.AsyncClient, suppliers: tuple[Suppliers, str]
+) -> None:
+    """A supplier that hangs is null when `TIMEOUT` is over, and takes nobody with it."""
+    await check_null(client, suppliers[0], "hangzhou", "hangs", late=2)
+
+
+async def test_a_supplier_that_dawdles_is_null(
+    client: httpx.AsyncClient, suppliers: tuple[Suppliers, str]
+) -> None:
+    """A supplier that sends a byte now and then is null when `TIMEOUT` is over."""
+    await check_null(client, suppliers[0], "wuyi", "dawdles", late=4)
+
+
+async def test_a_supplier_that_fails_is_null(
+    client: httpx.AsyncClient, suppliers: tuple[Suppliers, str]
+) -> None:
+    """A supplier that is down or talks nonsense is null, and the others' prices are there."""
+    for supplier, behaviour in [
+        ("anxi", "closes the connection"),
+        ("hangzhou", "answers 503"),
+        ("wuyi", "sends a page that is no JSON"),
+        ("anxi", "sends JSON without a price"),
+    ]:
+        await check_null(client, suppliers[0], supplier, behaviour, late=2)

@@ -1,0 +1,130 @@
+"""Checks of clean_up: what is opened and closed when the start, or a release, fails."""
+
+import asyncio
+import contextlib
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from workbook.checking import START_SECONDS, Start, expect
+from workbook.server import ServerError, serve
+
+pytestmark = pytest.mark.anyio
+
+SERVICES = ["database", "cache", "queue"]
+
+
+def steps(word: str, log: str) -> list[str]:
+    """Which services the app has "opened", or was "closing", in this order."""
+    return re.findall(rf"^{word} (\w+)$", log, re.M)
+
+
+def told(names: list[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def log_of_failing_start(request: pytest.FixtureRequest, **env: str) -> str:
+    """What an app printed whose start has to fail."""
+    did = "started the app with " + " ".join(f"{key}={value}" for key, value in env.items())
+    expected = "the start fails: the process ends with the error in its log"
+    path: Path = request.config.getoption("answer") or Path(__file__).with_name("clean_up.py")
+    try:
+        server = serve(path, env=env, start_seconds=START_SECONDS)
+    except ServerError as error:
+        log = str(error)
+    else:
+        with contextlib.suppress(ServerError):
+            server.stop()
+        seen = "it accepts requests, with a service missing"
+        expect(False, did=did, expected=expected, seen=seen, hint=3)
+    ended = "(exit code" in log.partition("\n")[0]
+    expect(
+        ended,
+        did=did,
+        expected=expected,
+        seen=f"it neither runs nor ends for {START_SECONDS} s",
+        hint=3,
+    )
+    return log
+
+
+def expect_closed(log: str, expected: list[str], *, did: str, hint: int) -> None:
+    """Expect these services to be closed, once each and in this order."""
+    closed = steps("closing", log)
+    missing = [name for name in expected if name not in closed]
+    never = [name for name in closed if name not in expected]
+    expect(
+        closed == expected,
+        did=did,
+        expected=f"closed, in this order: {told(expected)}",
+        seen=f"closed: {told(closed)}" + (f"; left open: {told(missing)}" if missing else ""),
+        hint=hint if missing and not never else 2,
+    )
+
+
+async def log_of_stop(start: Start, **env: str) -> str:
+    """What an app prints from its start to its end."""
+    server = start(**env)
+    await asyncio.to_thread(server.stop)
+    return server.log()
+
+
+async def test_stop_closes_in_reverse(start: Start) -> None:
+    """All three are open while the app runs, and closed in reverse when it stops."""
+    server = start()
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=5) as client:
+        answer = await client.get("/health")
+    expect(
+        answer.status_code == 200 and answer.json() == dict.fromkeys(SERVICES, True),
+        did="GET /health",
+        expected="200, and true for the database, the cache and the queue",
+        seen=f"{answer.status_code} {answer.text[:200]}",
+        hint=3,
+    )
+    await asyncio.to_thread(server.stop)
+    expect_closed(server.log(), SERVICES[::-1], did="stopped the app", hint=2)
+
+
+async def test_failing_start_closes_the_rest(request: pytest.FixtureRequest) -> None:
+    """When one can't be opened, those opened before it are closed, and no other."""
+    for failing, opened in [("queue", ["database", "cache"]), ("cache", ["database"])]:
+        log = log_of_failing_start(request, FAIL_OPEN=failing)
+        did = f"started the app with FAIL_OPEN={failing}"
+        expect_closed(log, opened[::-1], did=did, hint=1)
+
+
+async def test_failing_start_fails(request: pytest.FixtureRequest) -> None:
+    """The app does not run without one of its services, and its log tells which."""
+    log = log_of_failing_start(request, FAIL_OPEN="cache")
+    expect(
+        "the cache does not open" in log,
+        did="started the app with FAIL_OPEN=cache",
+        expected="the error is in the log",
+        seen="the process ended, and its log does not say why",
+        hint=3,
+    )
+
+
+async def test_failing_release_stops_no_other(start: Start, request: pytest.FixtureRequest) -> None:
+    """One that refuses to close keeps no other open, at a stop or at a failing start."""
+    for failing in ("queue", "queue,cache"):
+        log = await log_of_stop(start, FAIL_CLOSE=failing)
+        did = f"started the app with FAIL_CLOSE={failing}, and stopped it"
+        expect_closed(log, SERVICES[::-1], did=did, hint=4)
+    log = log_of_failing_start(request, FAIL_OPEN="queue", FAIL_CLOSE="cache")
+    did = "started the app with FAIL_OPEN=queue FAIL_CLOSE=cache"
+    expect_closed(log, ["cache", "database"], did=did, hint=4)
+
+
+async def test_failing_release_is_told(start: Start) -> None:
+    """The error of one that refuses to close is in the log."""
+    log = await log_of_stop(start, FAIL_CLOSE="cache")
+    expect(
+        "the cache does not close" in log,
+        did="started the app with FAIL_CLOSE=cache, and stopped it",
+        expected='"the cache does not close" is in the log',
+        seen="the log does not mention it",
+        hint=4,
+    )

@@ -1,0 +1,181 @@
+"""The pytest plugin behind the exercises' checks: an answer on a real server, failures as advice.
+
+`exercises/pytest.ini` loads it. A check asks for `client` (an httpx.AsyncClient) or `answer` (the
+running server), and says by `expect` what it did, expected and saw.
+"""
+
+import os
+import re
+import traceback
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from workbook.exercises import EXERCISES, Exercise
+from workbook.launch import FORK
+from workbook.server import Server, ServerError, serve
+
+ANSWER_SECONDS = 5  # the longest that a check waits for any one thing
+START_SECONDS = 10
+FLOOD_BYTES = 3_000_000
+
+Start = Callable[..., Server]
+
+
+class Advice(AssertionError):
+    """A check that failed, told so that a student can act on it."""
+
+    def __init__(self, did: str, expected: str, seen: object, hint: int | None = None) -> None:
+        lines = [f"did:      {did}", f"expected: {expected}", f"seen:     {seen}"]
+        super().__init__("\n".join(lines))
+        self.hint = hint
+
+
+def expect(condition: object, *, did: str, expected: str, seen: object, hint: int) -> None:
+    """Go on when the condition holds, else fail with advice and the hint that fits, from 1."""
+    if not condition:
+        raise Advice(did, expected, seen, hint)
+
+
+# ── The answer, running ──────────────────────────────────────────────────────────────────────
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--answer", type=Path, help="check this file, not the one beside the check")
+
+
+def exercise_of(item: pytest.Item) -> Exercise | None:
+    return next((e for e in EXERCISES if e.checks == item.path), None)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def environment() -> Mapping[str, str]:
+    """Variables for the answer. A check file that needs some has a fixture of this name."""
+    return {}
+
+
+@pytest.fixture
+def start(request: pytest.FixtureRequest) -> Iterator[Start]:
+    """Starts the answer: `start(LIMIT="9")` with a variable, as often as a check needs it."""
+    os.environ.setdefault(FORK, "1")
+    exercise = exercise_of(request.node)
+    assert exercise, request.node.path
+    path: Path = request.config.getoption("answer") or exercise.file
+    failed = request.node.parent.stash.setdefault(FAILED_START, {})
+    servers: list[Server] = []
+    request.node.stash[SERVERS] = servers
+
+    def start(**env: str) -> Server:
+        if (key := str(sorted(env.items()))) in failed:
+            raise failed[key]
+        try:
+            server = serve(path, env=env, start_seconds=START_SECONDS)
+        except (ServerError, FileNotFoundError) as error:
+            failed[key] = Advice(f"started {path.name}", "it accepts requests", error)
+            raise failed[key] from None
+        servers.append(server)
+        return server
+
+    yield start
+    complaints = [complaint for server in servers if (complaint := end(server))]
+    if complaints:
+        raise Advice(f"stopped {path.name}", "it ends and leaves nothing behind", complaints[0])
+
+
+FAILED_START = pytest.StashKey[dict[str, Advice]]()
+SERVERS = pytest.StashKey[list[Server]]()
+
+
+def end(server: Server) -> str | None:
+    """Stop a server, and say what was not as it should be."""
+    with_children = psutil.pid_exists(server.pid) and server.process.poll() is None
+    children = psutil.Process(server.pid).children(recursive=True) if with_children else []
+    complaint = None
+    try:
+        server.stop()
+    except ServerError as error:
+        complaint = str(error).partition("\n")[0]
+    if left := psutil.wait_procs(children, timeout=2)[1]:
+        complaint = complaint or f"it left a process running: {left[0].pid}"
+        for child in left:
+            child.kill()
+    if server.logged_bytes > FLOOD_BYTES:
+        complaint = complaint or f"it floods its log: {server.logged_bytes // 1_000_000} MB"
+    return complaint
+
+
+@pytest.fixture
+def answer(start: Start, environment: Mapping[str, str]) -> Server:
+    return start(**environment)
+
+
+@pytest.fixture
+async def client(answer: Server) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client for the answer, that waits 5 s at most for any one thing."""
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(
+        base_url=answer.url, trust_env=False, verify=False, limits=limits, timeout=ANSWER_SECONDS
+    ) as client:
+        yield client
+
+
+# ── Failures as advice ───────────────────────────────────────────────────────────────────────
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, Any, Any]:
+    report = yield
+    exercise = exercise_of(item)
+    if exercise and report.failed and call.excinfo:
+        error = call.excinfo.value
+        hint = error.hint if isinstance(error, Advice) else None
+        if not isinstance(error, Advice):
+            title = exercise.titles[getattr(item, "originalname", item.name)]
+            error = Advice(title, "the conversation goes as the task says", surprise(error))
+        text = str(error)
+        if own := own_traceback(item):
+            text += f"\n\nYour app's own traceback:\n\n{own}"
+        if hint:
+            text += f"\n\nHint {hint} of {len(exercise.hints)}: {exercise.hints[hint - 1]}"
+        else:
+            text += f"\n\nNext: workbook hint {exercise.name}"
+        report.advice, report.hint = text, hint
+        if not item.config.option.fulltrace:  # for who writes checks: pytest --full-trace
+            report.longrepr = text
+            report.sections.clear()
+    return report
+
+
+def surprise(error: BaseException) -> str:
+    """What went wrong between a check and an answer, in a sentence."""
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        return f"nothing came for {ANSWER_SECONDS} s"
+    if isinstance(error, httpx.TransportError | OSError):
+        return f"the connection broke: {error or type(error).__name__}"
+    frames = traceback.extract_tb(error.__traceback__)
+    where = next((f.line for f in reversed(frames) if f.name.startswith("test_")), "")
+    return f"{type(error).__name__}: {error}, at `{where}`"
+
+
+def own_traceback(item: pytest.Item) -> str:
+    """The last traceback in the answer's log, from where it enters the answer's own file."""
+    log = "".join(server.log() for server in item.stash.get(SERVERS, []))
+    _, begun, last = log.rpartition("Traceback (most recent call last):\n")
+    if not begun:
+        return ""
+    lines = re.split(r"\n(?=\S)", last, maxsplit=1)
+    frames = re.split(r"(?m)^(?=  File )", lines[0])
+    own = [f for f in frames if "site-packages" not in f and "/lib/python" not in f]
+    ending = lines[1].partition("\n")[0] if len(lines) > 1 else ""
+    return "".join(own[-4:]).rstrip() + f"\n{ending}"

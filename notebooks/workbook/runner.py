@@ -1,0 +1,84 @@
+"""Run exercises' checks, each in a process of its own, several at once."""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbook.exercises import Exercise
+from workbook.launch import FORK, launch
+from workbook.sections import ROOT
+
+DEADLINE = 90  # seconds for an exercise, far more than its checks' own deadlines add up to
+AT_ONCE = 4  # most of a check is waiting
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one check found. `hint` counts from 1; `seconds` is how long it took."""
+
+    check: str
+    title: str
+    passed: bool
+    advice: str = ""
+    hint: int | None = None
+    seconds: float = 0
+
+
+@dataclass(frozen=True)
+class Report:
+    exercise: Exercise
+    answer: Path
+    outcomes: list[Outcome]
+
+    @property
+    def solved(self) -> bool:
+        """Whether every check has run and passed: none run is no pass."""
+        return bool(self.outcomes) and all(outcome.passed for outcome in self.outcomes)
+
+
+def run(exercise: Exercise, answer: Path | None = None) -> Report:
+    """Check an answer, by default the student's file, on a real server. Never raises for it."""
+    answer = (answer or exercise.file).absolute()
+    process = launch([exercise.id, str(answer)], ROOT, {}, "workbook.run_checks")
+    assert process.stdout is not None
+    assert process.stdin is not None
+    timer = threading.Timer(DEADLINE, process.kill)
+    timer.start()
+    seen: dict[str, Outcome] = {}
+    printed = []
+    for line in process.stdout:
+        try:
+            fields = json.loads(line)
+        except ValueError:
+            printed.append(line.decode(errors="replace"))  # it could not even start
+            continue
+        seen[fields["check"]] = Outcome(title=exercise.titles[fields["check"]], **fields)
+    process.wait()
+    timer.cancel()
+    process.stdin.close()
+    process.stdout.close()
+    missing = "The check did not come to its end. " + "".join(printed[-20:])
+    outcomes = [
+        seen.get(check, Outcome(check, title, passed=False, advice=missing))
+        for check, title in exercise.titles.items()
+    ]
+    return Report(exercise, answer, outcomes)
+
+
+def run_all(
+    jobs: Iterable[tuple[Exercise, Path | None]],
+    done: Callable[[Report], None] = lambda report: None,
+) -> list[Report]:
+    """Check many, a few at once; `done` is called with each report, in the order of the jobs."""
+    if os.name == "posix":
+        os.environ.setdefault(FORK, "1")
+    reports = []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for report in pool.map(lambda job: run(*job), jobs):
+            done(report)
+            reports.append(report)
+    return reports

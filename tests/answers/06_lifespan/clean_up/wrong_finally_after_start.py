@@ -1,0 +1,52 @@
+# Wrong: the try begins after the start. Fails: test_failing_start_closes_the_rest. Hint: 1.
+"""Three services, opened at the start and closed at the stop."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI, Request
+
+FAIL_OPEN = os.getenv("FAIL_OPEN", "").split(",")
+FAIL_CLOSE = os.getenv("FAIL_CLOSE", "").split(",")
+
+
+class Service:
+    """Prints what happens to it, and fails when it is told to."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.is_open = False
+
+    async def open(self) -> None:
+        if self.name in FAIL_OPEN:
+            raise ConnectionError(f"the {self.name} does not open")
+        self.is_open = True
+        print(f"opened {self.name}", flush=True)
+
+    async def close(self) -> None:
+        print(f"closing {self.name}", flush=True)
+        if self.name in FAIL_CLOSE:
+            raise ConnectionError(f"the {self.name} does not close")
+        self.is_open = False
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, list[Service]]]:
+    services = [Service("database"), Service("cache"), Service("queue")]
+    for service in services:
+        await service.open()
+    try:
+        yield {"services": services}
+    finally:
+        async with AsyncExitStack() as stack:
+            for service in services:
+                stack.push_async_callback(service.close)
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.get("/health")
+async def tell_health(request: Request) -> dict[str, bool]:
+    return {service.name: service.is_open for service in request.state.services}

@@ -1,0 +1,71 @@
+# Wrong: a dict by name tells apps apart. Fails: test_same_name_is_not_same_office. Hint: 3.
+"""Post offices, each with a shelf of its own."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter, FastAPI, HTTPException, Request
+
+
+@dataclass
+class Office:
+    name: str
+    places: int
+    shelf: dict[int, str] = field(default_factory=dict)
+
+
+offices: dict[str, Office] = {}
+
+router = APIRouter()
+
+
+@router.post("/parcels", status_code=201)
+async def leave_parcel(receiver: str, request: Request) -> dict[str, int]:
+    office = offices[request.app.title]
+    if len(office.shelf) >= office.places:
+        raise HTTPException(409, "The shelf is full: ask in another office.")
+    number = len(office.shelf) + 1
+    office.shelf[number] = receiver
+    return {"number": number}
+
+
+@router.get("/parcels")
+async def list_parcels(request: Request) -> dict[str, object]:
+    office = offices[request.app.title]
+    return {"office": office.name, "shelf": office.shelf}
+
+
+@asynccontextmanager
+async def office_lifespan(office: FastAPI) -> AsyncIterator[None]:
+    yield
+    print(f"{office.title} closes, parcels left: {len(offices[office.title].shelf)}", flush=True)
+
+
+def create_app(name: str, places: int) -> FastAPI:
+    office = FastAPI(title=name, lifespan=office_lifespan)
+    offices.setdefault(name, Office(name, places))
+    office.include_router(router)
+    return office
+
+
+# ── The post: it mounts the offices, and runs their lifespans in its own ─────────────────────
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with AsyncExitStack() as app.state.open_offices:
+        yield
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.post("/offices", status_code=201)
+async def open_office(name: str, places: int) -> dict[str, str]:
+    office = create_app(name, places)
+    # A mounted app's lifespan is nobody's business but ours: the server only runs the post's.
+    await app.state.open_offices.enter_async_context(office.router.lifespan_context(office))
+    path = f"/office{len(app.routes)}"
+    app.mount(path, office)
+    return {"path": path}

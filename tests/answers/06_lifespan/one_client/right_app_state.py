@@ -1,0 +1,38 @@
+# Right: the client hangs on app.state, and a finally closes it
+"""Where is my parcel? The office asks its carrier."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import FastAPI, Request, Response
+
+CARRIER_URL = os.getenv("CARRIER_URL", "http://127.0.0.1:8001")
+CARRIER_SECONDS = 5  # the longest that we wait for the carrier
+REPORT_SECONDS = 0.4
+
+
+async def write_report() -> None:
+    await asyncio.sleep(REPORT_SECONDS)  # paperwork
+    print("The day's report is written.", flush=True)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    app.state.client = httpx.AsyncClient(timeout=CARRIER_SECONDS)
+    try:
+        yield
+    finally:
+        await app.state.client.aclose()
+        await write_report()
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.get("/parcels/{number}")
+async def find_parcel(number: int, request: Request) -> Response:
+    answer = await request.app.state.client.get(f"{CARRIER_URL}/parcels/{number}")
+    return Response(answer.content, answer.status_code, media_type="application/json")

@@ -1,0 +1,38 @@
+# Right: a client in the module, made at import and closed in lifespan
+"""Where is my parcel? The office asks its carrier."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import FastAPI, Response
+
+CARRIER_URL = os.getenv("CARRIER_URL", "http://127.0.0.1:8001")
+CARRIER_SECONDS = 5  # the longest that we wait for the carrier
+REPORT_SECONDS = 0.4
+
+
+client = httpx.AsyncClient(base_url=CARRIER_URL, timeout=CARRIER_SECONDS)
+
+
+async def write_report() -> None:
+    await asyncio.sleep(REPORT_SECONDS)  # paperwork
+    print("The day's report is written.", flush=True)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await client.aclose()
+    await write_report()
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.get("/parcels/{number}")
+async def find_parcel(number: int) -> Response:
+    answer = await client.get(f"/parcels/{number}")
+    return Response(answer.content, answer.status_code, media_type="application/json")

@@ -1,0 +1,37 @@
+# Wrong: a global client; the end closes it. Fails: test_pool_closes_before_report. Hint: 4.
+"""Where is my parcel? The office asks its carrier."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import FastAPI, Response
+
+CARRIER_URL = os.getenv("CARRIER_URL", "http://127.0.0.1:8001")
+CARRIER_SECONDS = 5  # the longest that we wait for the carrier
+REPORT_SECONDS = 0.4
+
+
+client = httpx.AsyncClient(timeout=CARRIER_SECONDS)
+
+
+async def write_report() -> None:
+    await asyncio.sleep(REPORT_SECONDS)  # paperwork
+    print("The day's report is written.", flush=True)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await write_report()
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.get("/parcels/{number}")
+async def find_parcel(number: int) -> Response:
+    answer = await client.get(f"{CARRIER_URL}/parcels/{number}")
+    return Response(answer.content, answer.status_code, media_type="application/json")
