@@ -19,7 +19,7 @@ from workbook.exercises import EXERCISES, Exercise
 from workbook.launch import FORK
 from workbook.server import Server, ServerError, serve
 
-ANSWER_SECONDS = 5  # the longest that a check waits for any one thing
+ANSWER_SECONDS = 10  # the longest that a check waits for any one thing
 START_SECONDS = 10
 FLOOD_BYTES = 3_000_000
 
@@ -104,13 +104,21 @@ def end(server: Server) -> str | None:
         server.stop()
     except ServerError as error:
         complaint = str(error).partition("\n")[0]
-    if left := psutil.wait_procs(children, timeout=2)[1]:
+    left = [p for p in psutil.wait_procs(children, timeout=2)[1] if is_alive(p)]
+    if left:
         complaint = complaint or f"it left a process running: {left[0].pid}"
         for child in left:
             child.kill()
     if server.logged_bytes > FLOOD_BYTES:
         complaint = complaint or f"it floods its log: {server.logged_bytes // 1_000_000} MB"
     return complaint
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:  # a zombie has ended: its new parent is late to notice
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.fixture
@@ -120,7 +128,7 @@ def answer(start: Start, environment: Mapping[str, str]) -> Server:
 
 @pytest.fixture
 async def client(answer: Server) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client for the answer, that waits 5 s at most for any one thing."""
+    """An HTTP client for the answer, that waits 10 s at most for any one thing."""
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(
         base_url=answer.url, trust_env=False, verify=False, limits=limits, timeout=ANSWER_SECONDS

@@ -74,6 +74,8 @@ def lab(context: typer.Context) -> None:
     settings = str(ROOT / "notebooks" / "workbook" / "jupyter")
     paths = [settings, *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(paths)
+    # Its import compiles a grammar that nothing here needs, for more than a second.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     from jupyterlab.labapp import LabApp  # type: ignore[import-untyped]
 
     LabApp.launch_instance([*options, *context.args])
