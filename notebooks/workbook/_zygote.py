@@ -88,8 +88,7 @@ def main(starter: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(request["env"])
     sys.stdout, sys.stderr = open_output(1, "strict"), open_output(2, "backslashreplace")
-    launch.preloaded = main
-    launch._zygote = None
+    launch.begin_anew(main)
     importlib.import_module(request["module"]).main(request["command"])
 
 

@@ -168,9 +168,9 @@ def pytest_runtest_makereport(
 def surprise(error: BaseException) -> str:
     """What went wrong between a check and an answer, in a sentence."""
     if isinstance(error, httpx.TimeoutException | TimeoutError):
-        return f"nothing came for {ANSWER_SECONDS} s"
+        return "nothing came in time"
     if isinstance(error, httpx.TransportError | OSError):
-        return f"the connection broke: {error or type(error).__name__}"
+        return f"the connection broke: {str(error) or type(error).__name__}"
     frames = traceback.extract_tb(error.__traceback__)
     where = next((f.line for f in reversed(frames) if f.name.startswith("test_")), "")
     return f"{type(error).__name__}: {error}, at `{where}`"
@@ -185,5 +185,7 @@ def own_traceback(item: pytest.Item) -> str:
     lines = re.split(r"\n(?=\S)", last, maxsplit=1)
     frames = re.split(r"(?m)^(?=  File )", lines[0])
     own = [f for f in frames if "site-packages" not in f and "/lib/python" not in f]
+    if not own:
+        return ""
     ending = lines[1].partition("\n")[0] if len(lines) > 1 else ""
     return "".join(own[-4:]).rstrip() + f"\n{ending}"

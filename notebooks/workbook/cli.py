@@ -105,7 +105,7 @@ def run(
 
 
 Names = Annotated[
-    list[str] | None, typer.Argument(help="slow_reader, 03/slow, or 03 for all three of it")
+    list[str] | None, typer.Argument(help="unblock, 06/one, or 06 for all three of it")
 ]
 
 

@@ -55,7 +55,7 @@ EXERCISES = tuple(
 
 
 def find_exercises(name: str) -> list[Exercise]:
-    """Find what `name` fits: "slow_reader", "03/slow", a path to its file, "03" for all three.
+    """Find what `name` fits: "one_client", "06/one", a path to its file, "06" for all three.
 
     Raises LookupError, with the nearest names, when nothing fits, or several that are not just
     one section's.

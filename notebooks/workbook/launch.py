@@ -117,6 +117,12 @@ _zygote: Zygote | None = None
 _zygote_lock = threading.Lock()
 
 
+def begin_anew(main: Callable[[socket.socket], None]) -> None:
+    """In a forked process: what we hold belongs to who forked us, and `main` forks from us."""
+    global preloaded, _zygote, _zygote_lock
+    preloaded, _zygote, _zygote_lock = main, None, threading.Lock()
+
+
 def find_zygote() -> Zygote:
     """The one that we have; the first time, or when that was killed, a new one."""
     global _zygote

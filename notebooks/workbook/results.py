@@ -59,7 +59,7 @@ def hint(exercise: Exercise, number: int) -> RenderableType:
 
 
 def check(name: str) -> None:
-    """Check an exercise from a notebook: `check("03_websocket/slow_reader")`, or a section's.
+    """Check an exercise from a notebook: `check("06_lifespan/one_client")`, or a section's.
 
     Raises LookupError, with the nearest names, for one that isn't there.
     """
