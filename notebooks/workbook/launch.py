@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 PACKAGE = Path(__file__).parent
 ZYGOTE = PACKAGE / "_zygote.py"
 FORK = "WORKBOOK_FORK"  # set by who starts many servers; inherited, so that a notebook's fork, too
@@ -30,7 +32,10 @@ class Forked:
 
     def poll(self) -> int | None:
         if self.returncode is None:
-            self.returncode = self._zygote.ask({"pid": self.pid})
+            try:
+                self.returncode = self._zygote.ask({"pid": self.pid})
+            except (OSError, RuntimeError):  # who forked it is gone, and can't say how it ended
+                self.returncode = None if psutil.pid_exists(self.pid) else -9
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:

@@ -6,13 +6,16 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import threading
+import time
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, TextIO
+from urllib.parse import urlsplit
 
 from workbook.launch import Process, launch, option_value
 from workbook.sections import ROOT, find_section
@@ -194,13 +197,24 @@ def _module(path: Path) -> tuple[Path, str]:
 
 def _await_start(process: Process, log: _Log, path: Path, seconds: float) -> None:
     for _ in range(round(seconds * 20)):
-        if log.ready.wait(0.05):
+        if log.ready.wait(0.05) and accepts(log.url):
             return
         if process.poll() is not None:
             log.finish()
             code = process.returncode
             raise ServerError(f"{path.name} did not start (exit code {code}):\n\n{log.text()}")
     raise ServerError(f"{path.name} did not start in {seconds:g} s:\n\n{log.text()}")
+
+
+def accepts(url: str) -> bool:
+    """Whether someone listens there: with --workers or --reload, the lines in the log are early."""
+    address = urlsplit(url)
+    try:
+        with socket.create_connection((address.hostname, address.port or 80), timeout=1):
+            return True
+    except OSError:
+        time.sleep(0.05)
+        return False
 
 
 def _end(process: Process, log: _Log) -> bool:
