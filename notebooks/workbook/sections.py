@@ -31,22 +31,22 @@ SECTIONS = (
     Section(
         "02_background_tasks",
         "Who does the work when the answer has left?",
-        (),
+        ("respond_first", "survive_failure", "job_status"),
     ),
     Section(
         "03_websocket",
         "What does one slow reader do to the room?",
-        (),
+        ("leave_cleanly", "slow_reader", "rooms"),
     ),
     Section(
         "04_upload",
         "Where are the bytes before your handler starts?",
-        (),
+        ("safe_names", "stop_early", "true_type"),
     ),
     Section(
         "05_sse",
         "How does an answer arrive word by word?",
-        (),
+        ("frame", "resume", "hang_up"),
     ),
     Section(
         "06_lifespan",

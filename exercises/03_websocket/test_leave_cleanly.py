@@ -1,0 +1,219 @@
+"""Checks of leave_cleanly: a small room, and the ways of leaving it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import psutil
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from workbook.checking import expect
+from workbook.server import Server
+
+pytestmark = pytest.mark.anyio
+
+PATIENCE = 3  # seconds for one message
+
+
+def joined(name: str) -> str:
+    return f"用户 {name} 加入了聊天室"
+
+
+def left(name: str) -> str:
+    return f"用户 {name} 离开了聊天室"
+
+
+def dial(server: Server, name: str) -> connect:
+    return connect(f"ws{server.url.removeprefix('http')}/ws/{name}", proxy=None, close_timeout=1)
+
+
+async def hear(member: ClientConnection) -> str:
+    """The next message, or in brackets why there is none."""
+    try:
+        return str(await asyncio.wait_for(member.recv(), PATIENCE))
+    except TimeoutError:
+        return f"(nothing for {PATIENCE} s)"
+    except ConnectionClosed as closed:
+        code = closed.rcvd.code if closed.rcvd else 1006
+        return f"(its own connection was closed, code {code})"
+
+
+async def hear_some(member: ClientConnection, count: int) -> list[str]:
+    heard: list[str] = []
+    while len(heard) < count and not (heard and heard[-1].startswith("(")):
+        heard.append(await hear(member))
+    return heard
+
+
+async def hear_until(member: ClientConnection, last: str) -> list[str]:
+    heard = [await hear(member)]
+    while heard[-1] != last and not heard[-1].startswith("("):
+        heard.append(await hear(member))
+    return heard
+
+
+@asynccontextmanager
+async def members(server: Server, *names: str) -> AsyncIterator[list[ClientConnection]]:
+    """Join one after another; all have heard the last one's joining when this begins."""
+    async with AsyncExitStack() as stack:
+        inside: list[ClientConnection] = []
+        for name in names:
+            inside.append(await stack.enter_async_context(dial(server, name)))
+            for member, its_name in zip(inside, names, strict=False):
+                heard = await hear(member)
+                expect(
+                    heard == joined(name),
+                    did=f"{name} joined a room of {len(inside) - 1}",
+                    expected=f"{its_name} hears {joined(name)}",
+                    seen=f"{its_name} heard {heard}",
+                    hint=4,
+                )
+        yield inside
+
+
+async def expect_told(
+    ann: ClientConnection, bob: ClientConnection, gone: list[str], *, did: str, hint: int
+) -> None:
+    """Expect that the two who stay hear of each leaving once, then each other."""
+    with_talk = {"ann": ann, "bob": bob}
+    for speaker in with_talk:
+        try:
+            await with_talk[speaker].send("still here")
+        except ConnectionClosed:
+            expect(
+                False,
+                did=f"{did}, then {speaker} spoke",
+                expected=f"{speaker} is still connected",
+                seen=f"{speaker}'s connection had been closed",
+                hint=hint,
+            )
+        for name, member in with_talk.items():
+            heard = await hear_until(member, f"{speaker}: still here")
+            expected = [*sorted(map(left, gone)), f"{speaker}: still here"]
+            # leavings are told in whichever order they came about
+            twice = len(heard) > len(expected)
+            expect(
+                sorted(heard[:-1]) + heard[-1:] == expected,
+                did=f"{did}, then {speaker} spoke",
+                expected=f"{name} hears {', '.join(expected)}",
+                seen=f"{name} heard {', '.join(heard)}",
+                hint=3 if twice else hint,
+            )
+        gone = []
+
+
+async def expect_free(
+    server: Server, ann: ClientConnection, name: str, *, did: str, hint: int
+) -> None:
+    """Expect that somebody may join by this id, and is told."""
+    async with dial(server, name) as again:
+        for who, member in (("the newcomer", again), ("ann", ann)):
+            heard = await hear(member)
+            expect(
+                heard == joined(name),
+                did=f"{did}, and {name} joined again",
+                expected=f"{who} hears {joined(name)}",
+                seen=f"{who} heard {heard}",
+                hint=hint,
+            )
+
+
+async def test_leaving_is_told_once(answer: Server) -> None:
+    """Who closes is told to have left, once, and the id is free for the next."""
+    did = "cyd closed its connection"
+    async with members(answer, "ann", "bob", "cyd") as [ann, bob, cyd]:
+        await cyd.close()
+        await expect_told(ann, bob, ["cyd"], did=did, hint=4)
+        await expect_free(answer, ann, "cyd", did=did, hint=4)
+
+
+async def test_id_in_use_is_refused(answer: Server) -> None:
+    """Who comes with an id in use is closed with 1008, and nobody hears of it."""
+    did = "a second ann connected while ann was in the room"
+    async with members(answer, "ann", "bob") as [ann, bob]:
+        try:
+            async with dial(answer, "ann") as second:
+                heard = await hear(second)
+        except InvalidHandshake as refusal:
+            expect(
+                False,
+                did=did,
+                expected="the connection is accepted, then closed with code 1008",
+                seen=f"not accepted at all: {refusal}",
+                hint=2,
+            )
+        expect(
+            heard.endswith("code 1008)"),
+            did=did,
+            expected="the second ann is closed with code 1008",
+            seen=f"the second ann got: {heard.replace('its own connection was ', '')}",
+            hint=1 if heard == joined("ann") else 2,
+        )
+        await bob.send("nice day")
+        heard = await hear(bob)
+        expect(
+            heard == "bob: nice day",
+            did=f"{did}, then bob spoke",
+            expected="bob has heard nothing of it: the next message is bob: nice day",
+            seen=f"bob heard {heard}",
+            hint=3,
+        )
+        await hear(ann)
+
+
+async def test_first_holder_keeps_the_id(answer: Server) -> None:
+    """The first holder of an id hears and talks on after a second one was refused."""
+    did = "a second ann came while ann was in the room, and has gone again"
+    async with members(answer, "ann", "bob") as [ann, bob]:
+        for _ in range(2):  # and the id is in use still, when yet another comes
+            try:
+                async with dial(answer, "ann") as second:
+                    await hear(second)
+            except InvalidHandshake:
+                pass  # that is another check's matter
+        await expect_told(ann, bob, [], did=did, hint=3)
+
+
+async def test_vanishing_is_told_to_who_stay(answer: Server) -> None:
+    """When several vanish at once, those who stay hear of each one, and stay connected."""
+    vanishing = ["cyd", "dan", "eve", "fay"]
+    did = f"{', '.join(vanishing)} vanished at the same moment"
+    async with members(answer, "ann", *vanishing, "bob") as [ann, *others, bob]:
+        process = psutil.Process(answer.pid)
+        process.suspend()  # so that the app finds them gone all at once
+        try:
+            for other in others:
+                other.transport.abort()
+            await asyncio.sleep(0.05)
+        finally:
+            process.resume()
+        heard = await hear_some(ann, len(vanishing))
+        expect(
+            sorted(heard) == sorted(map(left, vanishing)),
+            did=did,
+            expected=f"ann hears of {len(vanishing)} leavings, one each",
+            seen=f"ann heard {', '.join(heard)}",
+            hint=3 if len(set(heard)) < len(heard) else 4,
+        )
+        heard = await hear_some(bob, len(vanishing))
+        expect(
+            sorted(heard) == sorted(map(left, vanishing)),
+            did=did,
+            expected=f"bob hears of {len(vanishing)} leavings, one each",
+            seen=f"bob heard {', '.join(heard)}",
+            hint=4,
+        )
+        await expect_told(ann, bob, [], did=did, hint=4)
+        await expect_free(answer, ann, "dan", did=did, hint=4)
+
+
+async def test_a_binary_frame_leaves_no_ghost(answer: Server) -> None:
+    """Who sends bytes has left: told once, nobody thrown out, and the id is free again."""
+    did = "cyd sent a binary frame"
+    async with members(answer, "ann", "cyd", "bob") as [ann, cyd, bob]:
+        await cyd.send(b"\x00\x01")
+        await hear(cyd)
+        await expect_told(ann, bob, ["cyd"], did=did, hint=4)
+        await expect_free(answer, ann, "cyd", did=did, hint=4)

@@ -1,0 +1,217 @@
+"""Checks of slow_reader: a room in which cyd stops reading while ann and bob talk."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import httpx
+import psutil
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from workbook.checking import expect
+from workbook.server import Server
+
+pytestmark = pytest.mark.anyio
+
+PATIENCE = 3  # seconds for one message
+QUEUE_SIZE = 12
+PARCEL = "x" * 1_000_000  # a few fill the buffers between the app and who doesn't read
+ENOUGH = 40  # parcels: more than QUEUE_SIZE and the buffers hold
+STALL = 0.6  # seconds
+
+
+@pytest.fixture
+def environment() -> Mapping[str, str]:
+    return {"QUEUE_SIZE": str(QUEUE_SIZE)}
+
+
+def joined(name: str) -> str:
+    return f"用户 {name} 加入了聊天室"
+
+
+def left(name: str) -> str:
+    return f"用户 {name} 离开了聊天室"
+
+
+@asynccontextmanager
+async def dial(server: Server, name: str) -> AsyncIterator[ClientConnection]:
+    """A member with little room for what it has not read: when it stalls, the app notices."""
+    url = httpx.URL(server.url)
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, (url.host, url.port))
+        async with connect(
+            f"ws://{url.host}:{url.port}/ws/{name}",
+            sock=sock,
+            proxy=None,
+            compression=None,
+            max_size=None,
+            max_queue=1,
+            ping_interval=None,
+            close_timeout=0.2,
+        ) as member:
+            try:
+                yield member
+            finally:
+                member.transport.abort()  # whatever is on the way: the app is not to wait for it
+
+
+def short(text: object) -> str:
+    """A message as it is shown: without what fills it up."""
+    return str(text).replace(PARCEL, "…").strip()
+
+
+async def hear(member: ClientConnection, patience: float = PATIENCE) -> str:
+    """The next message, or in brackets why there is none."""
+    try:
+        return short(await asyncio.wait_for(member.recv(), patience))
+    except TimeoutError:
+        return f"(nothing for {patience} s)"
+    except ConnectionClosed as closed:
+        return f"(closed, code {closed.rcvd.code if closed.rcvd else 1006})"
+
+
+async def hear_until(member: ClientConnection, *last: str) -> list[str]:
+    heard = [await hear(member)]
+    while heard[-1] not in last and not heard[-1].startswith("("):
+        heard.append(await hear(member))
+    return heard
+
+
+@asynccontextmanager
+async def members(server: Server, *names: str) -> AsyncIterator[list[ClientConnection]]:
+    """Join one after another; all have heard the last one's joining when this begins."""
+    async with AsyncExitStack() as stack:
+        inside: list[ClientConnection] = []
+        for name in names:
+            inside.append(await stack.enter_async_context(dial(server, name)))
+            for member, its_name in zip(inside, names, strict=False):
+                heard = await hear(member)
+                expect(
+                    heard == joined(name),
+                    did=f"{name} joined a room of {len(inside) - 1}",
+                    expected=f"{its_name} hears {joined(name)}",
+                    seen=f"{its_name} heard {heard}",
+                    hint=5,
+                )
+        yield inside
+
+
+class Talk:
+    """ann sends parcels, each when she and bob have heard the one before; cyd reads nothing."""
+
+    def __init__(self, ann: ClientConnection, bob: ClientConnection) -> None:
+        self.listeners = {"bob": bob, "ann": ann}
+        self.ann = ann
+        self.sent = 0
+        self.told: dict[str, list[str]] = {"ann": [], "bob": []}  # what is no parcel
+
+    async def send(self, count: int) -> None:
+        for _ in range(count):
+            did = f"ann sent {self.sent + 1} messages of 1 MB while cyd read nothing"
+            with suppress(TimeoutError, ConnectionClosed):  # the listeners will tell
+                await asyncio.wait_for(self.ann.send(f"{self.sent} {PARCEL}"), PATIENCE)
+            for name, listener in self.listeners.items():
+                parcel = f"ann: {self.sent} …"
+                heard = await hear_until(listener, parcel)
+                expect(
+                    heard[-1] == parcel,
+                    did=did,
+                    expected=f"{name} hears each of them, whatever cyd does",
+                    seen=f"{name} heard {self.sent}, then {heard[-1]}",
+                    hint=2 if self.sent > QUEUE_SIZE else 1,
+                )
+                self.told[name] += heard[:-1]
+            self.sent += 1
+
+
+async def test_the_others_talk_on(answer: Server) -> None:
+    """Nobody waits for a member that stopped reading: the others hear each other."""
+    async with members(answer, "ann", "cyd", "bob") as [ann, _, bob]:
+        await Talk(ann, bob).send(ENOUGH)
+
+
+async def test_a_pause_costs_nothing(answer: Server) -> None:
+    """Who pauses while no more than QUEUE_SIZE messages come hears all of them, in order."""
+    async with members(answer, "ann", "cyd", "bob") as [ann, cyd, bob]:
+        talk = Talk(ann, bob)
+        await talk.send(QUEUE_SIZE)
+        await asyncio.sleep(STALL)
+        heard = await hear_until(cyd, f"ann: {QUEUE_SIZE - 1} …", left("cyd"))
+        expected = [f"ann: {i} …" for i in range(QUEUE_SIZE)]
+        expect(
+            heard == expected,
+            did=f"cyd paused for {STALL} s or more while ann sent {QUEUE_SIZE} messages of 1 MB, "
+            f"with QUEUE_SIZE={QUEUE_SIZE}, and then read on",
+            expected=f"cyd hears all {QUEUE_SIZE} of them in order",
+            seen=f"cyd heard {', '.join(heard)}",
+            hint=3,
+        )
+
+
+async def test_the_stalled_one_is_dropped(answer: Server) -> None:
+    """When more than QUEUE_SIZE messages wait, the member is dropped, told once and closed."""
+    did = f"cyd read nothing while ann sent {ENOUGH} messages of 1 MB, with QUEUE_SIZE={QUEUE_SIZE}"
+    async with members(answer, "ann", "cyd", "bob") as [ann, cyd, bob]:
+        talk = Talk(ann, bob)
+        await talk.send(ENOUGH)
+        for name in ("ann", "bob"):
+            told = talk.told[name]
+            expect(
+                told == [left("cyd")],
+                did=did,
+                expected=f"{name} hears {left('cyd')}, once",
+                seen=f"apart from ann's messages, {name} heard {', '.join(told) or 'nothing'}",
+                hint=5 if len(told) > 1 else 4,
+            )
+        try:
+            async with dial(answer, "cyd") as again:
+                heard = await hear(again)
+        except (InvalidHandshake, OSError) as error:
+            heard = str(error)
+        expect(
+            heard == joined("cyd"),
+            did=f"{did}, and another cyd joined",
+            expected=f"the newcomer hears {joined('cyd')}",
+            seen=f"the newcomer got {heard}",
+            hint=5,
+        )
+        heard = (await hear_until(cyd))[-1]
+        expect(
+            heard == "(closed, code 1013)",
+            did=f"{did}, and then read on",
+            expected="after what was on the way, cyd finds its connection closed with code 1013",
+            seen=f"in the end cyd got {heard}",
+            hint=5,
+        )
+        told = await hear_until(bob, left("cyd"))
+        expect(
+            told == [joined("cyd"), left("cyd")],
+            did=f"{did}; another cyd joined and left, and the first one was closed",
+            expected="bob hears of this one's joining and leaving",
+            seen=f"bob heard {', '.join(told)}",
+            hint=5,
+        )
+
+
+async def test_memory_stays_bounded(answer: Server) -> None:
+    """What waits for a stalled member takes no more memory than QUEUE_SIZE messages do."""
+    process = psutil.Process(answer.pid)
+    async with members(answer, "ann", "cyd", "bob") as [ann, _, bob]:
+        talk = Talk(ann, bob)
+        await talk.send(1)
+        before = process.memory_info().rss
+        await talk.send(ENOUGH + 20)
+        grown = (process.memory_info().rss - before) / 1e6
+    expect(
+        grown < 30,
+        did=f"ann sent {talk.sent} messages of 1 MB while cyd read nothing, with "
+        f"QUEUE_SIZE={QUEUE_SIZE}",
+        expected=f"the app keeps about {QUEUE_SIZE} of them, for a while",
+        seen=f"its memory grew by {grown:.0f} MB",
+        hint=4,
+    )

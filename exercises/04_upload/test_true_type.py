@@ -1,0 +1,178 @@
+"""Checks of `true_type`: whether a file is taken for what it is, and how soon."""
+
+import asyncio
+import hashlib
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import httpx
+import pytest
+
+from workbook.checking import expect
+from workbook.server import Server
+
+pytestmark = pytest.mark.anyio
+
+PNG = b"\x89PNG\r\n\x1a\n"
+JPEG = b"\xff\xd8\xff"
+PDF = b"%PDF-"
+KINDS = {
+    "a PNG picture": ("image/png", ".png", PNG + b"\0\0\0\rIHDR"),
+    "a JPEG picture": ("image/jpeg", ".jpg", JPEG + b"\xe0\0\x10JFIF"),
+    "a PDF": ("application/pdf", ".pdf", PDF + b"1.7\n"),
+}
+SCRIPT = b"#!/bin/sh\nrm -rf ~\n"
+SECONDS = 3  # the longest wait for what a right answer does at once
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "uploads"
+
+
+@pytest.fixture
+def environment(folder: Path) -> Mapping[str, str]:
+    return {"UPLOAD_DIR": str(folder)}
+
+
+def expect_stored(
+    response: httpx.Response, kind: str, data: bytes, folder: Path, *, did: str, hint: int
+) -> None:
+    """Expect that a file was taken for what it is, and stored whole."""
+    content_type, suffix, _ = KINDS[kind]
+    try:
+        told = response.json() if response.status_code == 201 else None
+    except ValueError:
+        told = None
+    expect(
+        isinstance(told, dict) and told.get("content_type") == content_type,
+        did=did,
+        expected=f"201 and a content_type of {json.dumps(content_type)}, as the contents are",
+        seen=f"{response.status_code} and {response.text[:200]}",
+        hint=hint,
+    )
+    assert isinstance(told, dict)
+    name = str(told.get("filename"))
+    stored = (folder / name).read_bytes() if (folder / name).is_file() else None
+    seen = f"filename {name!r}, which is no file in UPLOAD_DIR"
+    if stored is not None:
+        seen = f"filename {name!r}, a file of {len(stored)} bytes"
+        if stored != data:
+            first = next((i for i, b in enumerate(data) if stored[i : i + 1] != bytes([b])), None)
+            seen += f", that differ from byte {first} on" if first is not None else ", too many"
+    expect(
+        stored == data and name.endswith(suffix),
+        did=did,
+        expected=f"a filename that ends in {suffix}, and holds the {len(data)} bytes sent",
+        seen=seen,
+        hint=4,
+    )
+    digest = hashlib.sha256(data).hexdigest()
+    expect(
+        str(told.get("sha256")).lower() == digest,
+        did=did,
+        expected=f"a sha256 of {digest}, that of the {len(data)} bytes sent",
+        seen=f"sha256 {told['sha256']}" if "sha256" in told else f"no sha256 in {told}",
+        hint=4,
+    )
+
+
+async def test_the_contents_decide(client: httpx.AsyncClient, folder: Path) -> None:
+    """A file is taken for what its contents are, whatever the client says it is."""
+    for kind, declared in [
+        ("a PNG picture", "text/plain"),
+        ("a JPEG picture", "image/png"),
+        ("a PDF", "application/octet-stream"),
+        ("a PDF", None),
+        ("a PNG picture", "image/png"),
+    ]:
+        data = KINDS[kind][2] + os.urandom(1000)
+        headers = {"Content-Type": declared} if declared else {}
+        did = f"POST /files with {kind}, declared as {declared or 'nothing'}"
+        response = await client.post("/files", content=data, headers=headers)
+        expect_stored(response, kind, data, folder, did=did, hint=1)
+
+
+async def test_other_contents_are_refused(client: httpx.AsyncClient) -> None:
+    """A file that is none of them gets 415, however it is declared and however short it is."""
+    for what, data in [
+        ("a script", SCRIPT),
+        ("an empty file", b""),
+        ("a file of one byte", PNG[:1]),
+        ("7 of a PNG's first 8 bytes, and no more", PNG[:-1]),
+        ("a text that has %PDF- further on", b"About " + PDF + b"1.7"),
+    ]:
+        headers = {"Content-Type": "image/png"}
+        response = await client.post("/files", content=data, headers=headers)
+        expect(
+            response.status_code == 415,
+            did=f"POST /files with {what}, declared as image/png",
+            expected="415, for its contents begin as none of SIGNATURES",
+            seen=f"{response.status_code} and {response.text[:200]}",
+            hint=1,
+        )
+
+
+async def test_the_first_piece_may_be_short(client: httpx.AsyncClient, folder: Path) -> None:
+    """A file whose first bytes arrive one by one is taken for what it is, too."""
+
+    async def pieces(data: bytes) -> AsyncIterator[bytes]:
+        for piece in (data[:1], data[1:2], data[2:]):
+            yield piece
+            await asyncio.sleep(0.25)  # so that the server sees them one by one
+
+    async def send(kind: str) -> None:
+        content_type, _, head = KINDS[kind]
+        data = head + os.urandom(1000)
+        headers = {"Content-Type": content_type}
+        response = await client.post("/files", content=pieces(data), headers=headers)
+        did = f"POST /files with {kind} in three pieces: a byte, a byte and the rest"
+        expect_stored(response, kind, data, folder, did=did, hint=2)
+
+    for result in await asyncio.gather(*map(send, KINDS), return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+
+
+async def test_a_large_file_is_whole(client: httpx.AsyncClient, folder: Path) -> None:
+    """A large file is stored byte for byte, and the SHA-256 is that of all of it."""
+    data = PDF + os.urandom(2_000_000)
+    did = f"POST /files with a PDF of {len(data)} bytes"
+    response = await client.post("/files", content=data, headers={"Content-Type": "image/png"})
+    expect_stored(response, "a PDF", data, folder, did=did, hint=1)
+
+
+async def test_others_are_refused_while_they_arrive(answer: Server) -> None:
+    """A file that is none of them is refused when its first bytes are here, not at its end."""
+    url = httpx.URL(answer.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    data = SCRIPT.ljust(1000)
+    head = "\r\n".join(
+        [
+            "POST /files HTTP/1.1",
+            f"Host: {url.host}:{url.port}",
+            "Content-Type: image/png",
+            "Content-Length: 1000000000",
+            "",
+            "",
+        ]
+    )
+    try:
+        writer.write(head.encode() + data)
+        async with asyncio.timeout(SECONDS):
+            seen = (await reader.readline()).decode().strip() or "it closed the connection"
+    except TimeoutError:
+        seen = f"no answer for {SECONDS} s: it waits for more"
+    except OSError as error:
+        seen = f"the connection broke: {error}"
+    finally:
+        writer.transport.abort()
+    expect(
+        " 415 " in seen,
+        did=f"POST /files with a script, {len(data)} bytes of 1000000000, declared as image/png",
+        expected="415 at once, for these bytes are enough to know",
+        seen=seen,
+        hint=3,
+    )

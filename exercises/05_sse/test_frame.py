@@ -1,0 +1,209 @@
+"""Checks of frame: the stream is read as a browser's EventSource does, byte by byte."""
+
+import codecs
+import json
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from workbook.checking import Start, expect
+
+pytestmark = pytest.mark.anyio
+
+PIECE_SECONDS = 0.002
+PATIENCE = 3.0  # for a whole text
+
+
+@pytest.fixture
+def environment() -> Mapping[str, str]:
+    return {"PIECE_SECONDS": str(PIECE_SECONDS)}
+
+
+@dataclass
+class Event:
+    type: str
+    data: str
+    last_id: str
+
+
+class EventSource:
+    """Makes events of bytes as the WHATWG's standard says ("Interpreting an event stream")."""
+
+    def __init__(self) -> None:
+        self.decoder = codecs.getincrementaldecoder("utf-8")()  # strict: a browser would show �
+        self.begun = self.after_cr = False
+        self.line = self.type = self.data = self.last_id = ""
+        self.retry: int | None = None
+
+    def feed(self, received: bytes) -> Iterator[Event]:
+        text = self.decoder.decode(received)
+        if not text:
+            return
+        if not self.begun:
+            self.begun = True
+            text = text.removeprefix("\ufeff")
+        if self.after_cr:
+            text = text.removeprefix("\n")
+        self.after_cr = text.endswith("\r")
+        *lines, rest = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        for line in lines:
+            line, self.line = self.line + line, ""
+            if line:
+                self.take(line)
+            else:
+                if self.data:
+                    yield Event(self.type or "message", self.data.removesuffix("\n"), self.last_id)
+                self.type = self.data = ""
+        self.line += rest
+
+    def take(self, line: str) -> None:
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        match field:
+            case "data":
+                self.data += value + "\n"
+            case "event":
+                self.type = value
+            case "id" if "\0" not in value:
+                self.last_id = value
+            case "retry" if value.isascii() and value.isdigit():
+                self.retry = int(value)
+            case _:  # a comment, or a field that nobody knows
+                pass
+
+
+def shown(text: str) -> str:
+    """A text on one line, with what can't be seen as escapes."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    quoted = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in quoted)
+    return quoted if len(quoted) < 160 else f"{quoted[:110]} … {quoted[-40:]}"
+
+
+async def listen(client: httpx.AsyncClient, text: str) -> AsyncIterator[Event]:
+    """The events of one recital, up to its `end`, told by what the page would notice."""
+    did = f"GET /recite, the text being {shown(text)}"
+    source, received = EventSource(), b""
+    started = time.monotonic()
+    try:
+        async with client.stream("GET", "/recite", params={"text": text}) as response:
+            kind = response.headers.get("content-type", "none")
+            expect(
+                response.status_code == 200 and kind.partition(";")[0] == "text/event-stream",
+                did=did,
+                expected="200 and the type text/event-stream: an EventSource takes nothing else",
+                seen=f"{response.status_code} and the type {kind}",
+                hint=1,
+            )
+            async for chunk in response.aiter_bytes():
+                received += chunk
+                for event in source.feed(chunk):
+                    yield event
+                    if event.type == "end":
+                        return
+                if time.monotonic() - started > PATIENCE + len(text.encode()) * PIECE_SECONDS:
+                    break
+        seen = "none: the stream is over, or goes on without it"
+    except UnicodeDecodeError as error:
+        expect(
+            False,
+            did=did,
+            expected="bytes that are UTF-8, as every browser reads them",
+            seen=f"bytes that are none: {received[-40:]!r} ({error.reason})",
+            hint=3,
+        )
+    except httpx.RemoteProtocolError:
+        seen = f"the stream broke off, after the bytes {received[-40:]!r}"
+    broke = seen.startswith("the stream broke")
+    expect(
+        False,
+        did=did,
+        expected="events, and after them one of the type `end`",
+        seen=seen,
+        hint=3 if broke else 1,
+    )
+
+
+def hint_for(text: str, got: str) -> int:
+    """Which hint fits what became of a text."""
+    if "\ufffd" in got:
+        return 3
+    if any(got.count(added) > text.count(added) for added in ('"', "\\n", "\\u")):
+        return 2
+    if "".join(got.split()) == "".join(text.split()):  # but for spaces and line ends
+        doubled = "\r\n" in text and got.count("\n") > text.count("\n")
+        return 4 if doubled or got.count(" ") < text.count(" ") else 2
+    if [c for c in got if c.isascii()] == [c for c in text if c.isascii()]:
+        return 3
+    return 2 if "\r" in text else 1
+
+
+async def expect_arrives(client: httpx.AsyncClient, text: str) -> None:
+    """Expect that the events' data, put together, is the text, with \\n for its line ends."""
+    data = [event.data async for event in listen(client, text) if event.type == "message"]
+    wanted = text.replace("\r\n", "\n").replace("\r", "\n")
+    got = "".join(data)
+    expect(
+        got == wanted,
+        did=f"GET /recite, the text being {shown(text)}",
+        expected=f"the data of the events is, put together, {shown(wanted)}",
+        seen=f"{shown(got)}, in {len(data)} events",
+        hint=hint_for(text, got),
+    )
+
+
+async def test_lines_arrive(client: httpx.AsyncClient) -> None:
+    """Line breaks and blank lines arrive, and what looks like the format's own lines, too."""
+    await expect_arrives(client, "one\ntwo\n\nfour\n")
+    await expect_arrives(client, "\n\n\n\n\n\n\n\nand then a word")
+    await expect_arrives(client, "\n\nevent: end\ndata: over\n\nid: 4\nretry: 9\n: no comment")
+    await expect_arrives(client, "data: \ndata\nend\n\nevent: end\ndata:\n\nand on it goes")
+
+
+async def test_carriage_returns_arrive(client: httpx.AsyncClient) -> None:
+    """\\r and \\r\\n arrive as one \\n each, wherever the pieces are cut."""
+    await expect_arrives(client, "one\rtwo\r\rfour, event: end\r\revent: end\rdata: \r\rfive")
+    for before in range(1, 8):  # in one of these, a cut goes between \r and \n
+        await expect_arrives(client, "abcdefg"[:before] + "\r\nhi")
+    await expect_arrives(client, "the end\r")
+
+
+async def test_characters_arrive(client: httpx.AsyncClient) -> None:
+    """Every character arrives: Chinese, emoji, and those that only look like line ends."""
+    await expect_arrives(client, "床前明月光,疑是地上霜。举头望明月,低头思故乡。")
+    await expect_arrives(client, "a🙂b👩‍👩‍👧c")
+    odd = "one\u2028two\u2029three\x85four\x0bfive\x0csix\x1cseven\ufeffeight"
+    await expect_arrives(client, odd)
+
+
+async def test_spaces_and_quotes_arrive(client: httpx.AsyncClient) -> None:
+    """Spaces, tabs, quotes and backslashes arrive, at the edges of a piece and of a line, too."""
+    await expect_arrives(client, " one  two   three    four     \n  five\n\tsix \n ")
+    await expect_arrives(client, 'He said "\\n", not "\n".')
+    await expect_arrives(client, "a b c d e f g h i j k l m n o p q r s t u v w x y z")
+
+
+async def test_text_comes_while_the_model_speaks(start: Start) -> None:
+    """The text arrives as it is spoken, not all of it at once."""
+    pause, pieces = 0.04, 15
+    server = start(PIECE_SECONDS=str(pause))
+    text = "seven.." * pieces
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=5) as client:
+        asked = time.monotonic()
+        moments = [
+            time.monotonic() - asked
+            async for event in listen(client, text)
+            if event.type == "message" and event.data
+        ]
+    did = f"GET /recite, a text of {pieces} pieces that the model needs {pause * pieces:.1f} s for"
+    expected = "text in events that come one after another, all the time that the model speaks"
+    expect(moments, did=did, expected=expected, seen="no text at all", hint=1)
+    expect(
+        moments[-1] - moments[0] > pause * pieces / 2,
+        did=did,
+        expected=expected,
+        seen=f"the first text after {moments[0]:.2f} s and the last after {moments[-1]:.2f} s",
+        hint=3,
+    )

@@ -1,0 +1,58 @@
+"""A file that is too big is taken in whole before it is refused, and half of a file stays for good.
+
+Run `fastapi dev exercises/04_upload/stop_early.py` and send 3 GB from another terminal:
+`curl -T film.mp4 http://127.0.0.1:8000/files/film.mp4`. The 413 comes after the last byte, and
+`uploads/` holds the film. Interrupt the next one half way: `uploads/` holds half of it.
+
+Goal: `PUT /files/{name}`, the file as the body, answers 201 and `{"size": BYTES}`, and
+`UPLOAD_DIR/name` holds it. More than `MAX_BYTES` gets 413 (both are variables of the environment):
+
+- With an honest `Content-Length` before any of the body is read: who asks by
+  `Expect: 100-continue` hears 413 and no `100 Continue`.
+- Without one (chunked) while it arrives, 512 KiB past the limit at the latest, whether it has
+  an end or not.
+- Refused or cut off, it leaves no trace: no part of it in `UPLOAD_DIR` under whatever name, and
+  an older file called `name` is as it was. Only a whole file replaces that.
+
+Check it: workbook check stop_early
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi import Path as PathParam
+from starlette.requests import ClientDisconnect
+
+UPLOAD_DIR = Path(os.getenv("UPLOAD_DIR", "uploads"))
+UPLOAD_DIR.mkdir(parents=True, exist_ok=True)
+MAX_BYTES = int(os.getenv("MAX_BYTES", 10 * 1024**2))
+
+app = FastAPI()
+
+Name = Annotated[str, PathParam(pattern=r"^\w[\w.-]{0,99}$")]
+
+
+@app.put("/files/{name}", status_code=201)
+async def keep_file(name: Name, request: Request) -> dict[str, int]:
+    too_big = HTTPException(413, f"The file is too big: send {MAX_BYTES} bytes at most.")
+    if int(request.headers.get("content-length", 0)) > MAX_BYTES:
+        raise too_big
+    size = 0
+    part = UPLOAD_DIR / f"{uuid4()}.part"
+    try:
+        with part.open("wb") as out:
+            async for data in request.stream():
+                size += len(data)
+                if size > MAX_BYTES:
+                    raise too_big
+                out.write(data)
+        # Only here is the file whole: until now the older one kept the name.
+        part.replace(UPLOAD_DIR / name)
+    except ClientDisconnect:
+        raise HTTPException(400, "The file was cut off: send it again.") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return {"size": size}

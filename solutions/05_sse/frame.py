@@ -1,0 +1,59 @@
+"""A page that shows a model's answer loses its line breaks, and half of its Chinese.
+
+The model sends its answer in pieces of bytes, as they come over a network, and each piece becomes
+one event. Run `fastapi dev exercises/05_sse/frame.py` and open
+/recite?text=床前明月光,%0A疑是地上霜。 with `curl -N`: characters are in pieces, and the second
+line is no part of any event. An English text without a line break looks fine.
+
+Goal: whatever the text, a page's EventSource gets it. It puts together the `data` of the events
+that it receives from `GET /recite?text=…`, in order, and has the text, to the character.
+- A line end, be it \\n, \\r\\n or \\r, arrives as one \\n: the format knows no other. Nothing else
+  changes, neither spaces nor quotes.
+- The text goes on arriving while the model speaks, not when it has finished. How many events
+  there are is up to you.
+- At the end comes an event of the type `end`, as now, so that the page can close: an EventSource
+  that is cut off comes back. No text may bring it about. `speak` stays as it is.
+
+Check it: workbook check frame
+"""
+
+import asyncio
+import codecs
+import io
+import os
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+
+PIECE_SECONDS = float(os.getenv("PIECE_SECONDS", "0.1"))
+PIECE_BYTES = 7
+
+app = FastAPI()
+
+
+async def speak(text: str) -> AsyncIterator[bytes]:
+    """Stands in for the model: bytes in UTF-8, cut where it happens to cut."""
+    answer = text.encode()
+    for start in range(0, len(answer), PIECE_BYTES):
+        await asyncio.sleep(PIECE_SECONDS)
+        yield answer[start : start + PIECE_BYTES]
+
+
+def event(text: str) -> str:
+    return "".join(f"data: {line}\n" for line in text.split("\n")) + "\n"
+
+
+async def events(pieces: AsyncIterator[bytes]) -> AsyncIterator[str]:
+    # A piece may end within a character or a line end: the decoder keeps that until the rest comes.
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")(), translate=True)
+    async for piece in pieces:
+        yield event(decoder.decode(piece))
+    yield event(decoder.decode(b"", final=True))
+    yield "event: end\ndata: \n\n"
+
+
+@app.get("/recite")
+async def recite(text: str) -> StreamingResponse:
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return StreamingResponse(events(speak(text)), media_type="text/event-stream", headers=headers)

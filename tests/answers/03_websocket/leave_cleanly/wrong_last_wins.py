@@ -1,0 +1,33 @@
+# Wrong: the newcomer gets the id, and the first holder is closed. Fails: test_id_in_use_is_refused. Hint: 1.
+"""A room that members leave in many ways."""
+
+from contextlib import suppress
+
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+
+app = FastAPI()
+room: dict[str, WebSocket] = {}
+
+
+async def broadcast(text: str) -> None:
+    for member in list(room.values()):
+        with suppress(WebSocketDisconnect, RuntimeError):  # it may have gone, too
+            await member.send_text(text)
+
+
+@app.websocket("/ws/{client_id}")
+async def chat(websocket: WebSocket, client_id: str) -> None:
+    await websocket.accept()
+    if client_id in room:
+        await room[client_id].close(1008, "You have joined again elsewhere.")
+    room[client_id] = websocket
+    await broadcast(f"用户 {client_id} 加入了聊天室")
+    try:
+        while True:
+            await broadcast(f"{client_id}: {await websocket.receive_text()}")
+    except (WebSocketDisconnect, KeyError):  # KeyError: a binary frame has no text
+        pass
+    finally:  # every way out, but only for who was let in: it alone gives the id back
+        if room.get(client_id) is websocket:
+            del room[client_id]
+        await broadcast(f"用户 {client_id} 离开了聊天室")

@@ -1,0 +1,43 @@
+# Right: one upload at a time looks for a free name, under a lock
+"""Keeps what clients send, under a name like theirs."""
+
+import asyncio
+import os
+import re
+from pathlib import Path
+
+import aiofiles
+from fastapi import FastAPI, UploadFile
+
+UPLOAD_DIR = Path(os.getenv("UPLOAD_DIR", "uploads"))
+UPLOAD_DIR.mkdir(parents=True, exist_ok=True)
+
+app = FastAPI()
+
+
+NAMING = asyncio.Lock()
+
+
+def safe_name(filename: str) -> str:
+    name = re.split(r"[/\\:]", filename)[-1]
+    name = re.sub(r"[\x00-\x1f\x7f]", "", name)
+    return name if name not in ("", ".", "..") else "upload"
+
+
+@app.post("/files", status_code=201)
+async def keep_file(file: UploadFile) -> dict[str, str]:
+    name = safe_name(file.filename or "upload")
+    async with NAMING:
+        path, number = UPLOAD_DIR / name, 0
+        while path.exists():
+            number += 1
+            path = UPLOAD_DIR / f"{Path(name).stem}.{number}{Path(name).suffix}"
+        path.touch()
+    async with aiofiles.open(path, "wb") as out:
+        await out.write(await file.read())
+    return {"filename": path.name}
+
+
+@app.get("/files")
+def list_files() -> list[str]:
+    return sorted(os.listdir(UPLOAD_DIR))

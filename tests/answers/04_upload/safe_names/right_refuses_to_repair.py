@@ -1,0 +1,38 @@
+# Right: a name that is no plain one is replaced by a made-up one
+"""Keeps what clients send, under a name like theirs."""
+
+import os
+from pathlib import Path
+from uuid import uuid4
+
+import aiofiles
+from fastapi import FastAPI, UploadFile
+
+UPLOAD_DIR = Path(os.getenv("UPLOAD_DIR", "uploads"))
+UPLOAD_DIR.mkdir(parents=True, exist_ok=True)
+
+app = FastAPI()
+
+
+def safe_name(filename: str) -> str:
+    plain = filename.isprintable() and not set(filename) & set("/\\:") and filename.strip(".")
+    return filename if plain else f"{uuid4()}{Path(filename).suffix if plain else ''}"
+
+
+@app.post("/files", status_code=201)
+async def keep_file(file: UploadFile) -> dict[str, str]:
+    wanted = path = UPLOAD_DIR / safe_name(file.filename or "upload")
+    number = 1
+    while True:
+        try:
+            async with aiofiles.open(path, "xb") as out:
+                await out.write(await file.read())
+            return {"filename": path.name}
+        except FileExistsError:
+            number += 1
+            path = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+
+
+@app.get("/files")
+def list_files() -> list[str]:
+    return sorted(os.listdir(UPLOAD_DIR))

@@ -1,0 +1,36 @@
+# Wrong: one other name is enough. Fails: test_a_taken_name_loses_neither_file. Hint: 4.
+"""Keeps what clients send, under a name like theirs."""
+
+import os
+import re
+from pathlib import Path
+
+import aiofiles
+from fastapi import FastAPI, UploadFile
+
+UPLOAD_DIR = Path(os.getenv("UPLOAD_DIR", "uploads"))
+UPLOAD_DIR.mkdir(parents=True, exist_ok=True)
+
+app = FastAPI()
+
+
+def safe_name(filename: str) -> str:
+    name = re.split(r"[/\\:]", filename)[-1]
+    name = re.sub(r"[\x00-\x1f\x7f]", "", name)
+    return name if name not in ("", ".", "..") else "upload"
+
+
+@app.post("/files", status_code=201)
+async def keep_file(file: UploadFile) -> dict[str, str]:
+    path = UPLOAD_DIR / safe_name(file.filename or "upload")
+    if path.exists():
+        path = path.with_name(f"copy of {path.name}")
+    async with aiofiles.open(path, "wb") as out:
+        while data := await file.read(64 * 1024):
+            await out.write(data)
+    return {"filename": path.name}
+
+
+@app.get("/files")
+def list_files() -> list[str]:
+    return sorted(os.listdir(UPLOAD_DIR))

@@ -1,0 +1,34 @@
+# Wrong: with bytes there is nothing to decode. Fails: test_characters_arrive. Hint: 3.
+"""A page shows a model's answer, piece by piece."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+
+PIECE_SECONDS = float(os.getenv("PIECE_SECONDS", "0.1"))
+PIECE_BYTES = 7
+
+app = FastAPI()
+
+
+async def speak(text: str) -> AsyncIterator[bytes]:
+    """Stands in for the model: bytes in UTF-8, cut where it happens to cut."""
+    answer = text.encode()
+    for start in range(0, len(answer), PIECE_BYTES):
+        await asyncio.sleep(PIECE_SECONDS)
+        yield answer[start : start + PIECE_BYTES]
+
+
+async def events(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for piece in pieces:
+        yield b"data: " + piece.replace(b"\n", b"\ndata: ") + b"\n\n"
+    yield b"event: end\ndata: \n\n"
+
+
+@app.get("/recite")
+async def recite(text: str) -> StreamingResponse:
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return StreamingResponse(events(speak(text)), media_type="text/event-stream", headers=headers)

@@ -1,0 +1,35 @@
+# Wrong: only a whole text can be decoded. Fails: test_text_comes_while_the_model_speaks. Hint: 3.
+"""A page shows a model's answer, piece by piece."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+
+PIECE_SECONDS = float(os.getenv("PIECE_SECONDS", "0.1"))
+PIECE_BYTES = 7
+
+app = FastAPI()
+
+
+async def speak(text: str) -> AsyncIterator[bytes]:
+    """Stands in for the model: bytes in UTF-8, cut where it happens to cut."""
+    answer = text.encode()
+    for start in range(0, len(answer), PIECE_BYTES):
+        await asyncio.sleep(PIECE_SECONDS)
+        yield answer[start : start + PIECE_BYTES]
+
+
+async def events(pieces: AsyncIterator[bytes]) -> AsyncIterator[str]:
+    answer = b"".join([piece async for piece in pieces]).decode()
+    lines = answer.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    yield "".join(f"data: {line}\n" for line in lines) + "\n"
+    yield "event: end\ndata: \n\n"
+
+
+@app.get("/recite")
+async def recite(text: str) -> StreamingResponse:
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return StreamingResponse(events(speak(text)), media_type="text/event-stream", headers=headers)

@@ -1,0 +1,56 @@
+# Wrong: the lines after the loop. Fails: test_stops_when_the_client_leaves. Hint: 1.
+"""A room's temperature, as a stream: it lives as long as its client."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
+
+KEEPALIVE_SECONDS = float(os.getenv("KEEPALIVE_SECONDS", "15"))
+MEASURE_SECONDS = float(os.getenv("MEASURE_SECONDS", "0.3"))
+
+app = FastAPI()
+temperatures: dict[str, float] = {}
+
+
+async def watch(room: str) -> AsyncIterator[float]:
+    """Ask the room's thermometer again and again, and yield each new temperature."""
+    known: float | None = None
+    while True:
+        print(f"measuring {room}", flush=True)
+        degrees = temperatures.get(room, 20.0)
+        if degrees != known:
+            known = degrees
+            yield degrees
+        await asyncio.sleep(MEASURE_SECONDS)
+
+
+async def collect(room: str, queue: asyncio.Queue[float]) -> None:
+    async for degrees in watch(room):
+        queue.put_nowait(degrees)
+
+
+async def events(room: str, request: Request) -> AsyncIterator[str]:
+    queue: asyncio.Queue[float] = asyncio.Queue()
+    task = asyncio.create_task(collect(room, queue))
+    while not await request.is_disconnected():
+        try:
+            async with asyncio.timeout(KEEPALIVE_SECONDS):
+                degrees = await queue.get()
+            yield f"data: {degrees}\n\n"
+        except TimeoutError:
+            yield ": nothing new\n\n"
+    task.cancel()
+
+
+@app.get("/rooms/{room}")
+async def stream_temperature(room: str, request: Request) -> StreamingResponse:
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return StreamingResponse(events(room, request), media_type="text/event-stream", headers=headers)
+
+
+@app.put("/rooms/{room}", status_code=204)
+async def set_temperature(room: str, degrees: float) -> None:
+    temperatures[room] = degrees
