@@ -18,6 +18,14 @@ def answers(exercise: Exercise, kind: str) -> list[Path]:
     return sorted((ANSWERS / exercise.section / exercise.name).glob(f"{kind}_*.py"))
 
 
+def claim(wrong: Path) -> re.Match[str]:
+    """What its first line says: the misconception, the check that must fail, and the hint."""
+    first_line = wrong.read_text(encoding="utf-8").partition("\n")[0]
+    found = CLAIM.fullmatch(first_line)
+    assert found, f"{wrong.name}: {first_line}"
+    return found
+
+
 def told(report: Report) -> str:
     """What a run found, for who has to mend a check."""
     lines = [
@@ -33,22 +41,21 @@ def test_right_answers_pass_and_wrong_ones_fail_where_they_say(exercise: Exercis
     wrong = answers(exercise, "wrong")
     assert len(right) >= 3
     assert len(wrong) >= 3
-    files = [exercise.file, *right, *wrong]
-    reports = {r.answer: r for r in run_all([(exercise, path) for path in files])}
+    claims = {path: claim(path) for path in wrong}
+    jobs: list[tuple[Exercise, Path, *tuple[str, ...]]]
+    jobs = [(exercise, path) for path in (exercise.file, *right)]
+    jobs += [(exercise, path, claims[path]["check"]) for path in wrong]
+    reports = {report.answer: report for report in run_all(jobs)}
 
     assert not reports[exercise.file].solved, "the starter passes"
     for path in right:
         assert reports[path].solved, told(reports[path])
     for path in wrong:
-        first_line = path.read_text(encoding="utf-8").partition("\n")[0]
-        claim = CLAIM.fullmatch(first_line)
-        assert claim, f"{path.name}: {first_line}"
-        outcome = next(o for o in reports[path].outcomes if o.check == claim["check"])
+        [outcome] = reports[path].outcomes
         assert not outcome.passed, told(reports[path])
-        assert outcome.hint == int(claim["hint"]), told(reports[path])
-    unsolved = [outcome for path in (exercise.file, *wrong) for outcome in reports[path].outcomes]
-    failed = {outcome.check for outcome in unsolved if not outcome.passed}
-    assert failed == set(exercise.titles), "a check that no wrong answer fails"
+        assert outcome.hint == int(claims[path]["hint"]), told(reports[path])
+    claimed = {each["check"] for each in claims.values()}
+    assert claimed == set(exercise.titles), "a check that no wrong answer is for"
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.id)

@@ -4,6 +4,7 @@ Importing FastAPI is most of a server's start. Who starts hundreds of servers, a
 pays for it once. POSIX only: elsewhere there is no fork. See `launch.py` for the other side.
 """
 
+import gc
 import importlib
 import io
 import json
@@ -95,4 +96,6 @@ def main(starter: socket.socket) -> None:
 if __name__ == "__main__":
     for module in PRELOAD:
         importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # no collection in a forked process looks at, and so copies, all this again
     main(socket.socket(fileno=int(sys.argv[1])))

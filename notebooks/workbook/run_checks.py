@@ -44,8 +44,8 @@ def leave_with_starter() -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Check an exercise, by its id, with an answer, a path."""
-    exercise_id, answer = arguments
+    """Check an exercise, by its id, with an answer, a path; some checks by their names, or all."""
+    exercise_id, answer, *names = arguments
     if os.getenv(FORK) and os.name == "posix":
         find_zygote()  # before there is any thread
     threading.Thread(target=leave_with_starter, daemon=True).start()
@@ -56,7 +56,8 @@ def main(arguments: list[str]) -> None:
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # nobody's plugin, and a quicker start
     checks = next(e.checks for e in EXERCISES if e.id == exercise_id)
     options: list[Any] = ["-c", str(checks.parents[1] / "pytest.ini"), "--noconftest"]
-    options += ["-p", "anyio", "--answer", answer, str(checks)]
+    options += ["-p", "anyio", "--answer", answer]
+    options += [f"{checks}::{name}" for name in names] or [str(checks)]
     pytest.main(options, plugins=[Lines(lines)])
 
 

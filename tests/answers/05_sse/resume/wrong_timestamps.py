@@ -1,4 +1,4 @@
-# Wrong: the time is an id. Fails: test_who_comes_back_gets_the_rest. Hint: 2.
+# Wrong: the time is an id. Fails: test_first_visit_gets_everything. Hint: 2.
 """The news, as a stream: a phone reads it, is cut off, and comes back."""
 
 import asyncio
