@@ -93,7 +93,7 @@ def test_the_command_tells_solved_from_unsolved_by_its_exit_code(tmp_path: Path)
     failed = workbook("check", "unblock", "--answer", str(UNBLOCK.file), home=tmp_path)
     assert failed.returncode == 1
     assert "expected:" in failed.stdout
-    assert "Hint" in failed.stdout
+    assert "hint" in failed.stdout
     assert "Traceback" not in failed.stdout + failed.stderr
 
 

@@ -59,6 +59,10 @@ class Suppliers:
                 body = b"<h1>Back soon!</h1>"
             case "sends JSON without a price":
                 body = b'{"sorry": "sold out"}'
+            case "sends a JSON list":
+                body = b"[]"
+            case "sends a price of null":
+                body = b'{"price": null}'
         writer.write(OK + body)
 
 
@@ -169,5 +173,7 @@ async def test_a_supplier_that_fails_is_null(
         ("hangzhou", "answers 503"),
         ("wuyi", "sends a page that is no JSON"),
         ("anxi", "sends JSON without a price"),
+        ("hangzhou", "sends a JSON list"),
+        ("wuyi", "sends a price of null"),
     ]:
         await check_null(client, suppliers[0], supplier, behaviour, late=2)

@@ -6,10 +6,10 @@ but only lin gets the newsletter: the mailbox "full" is full, and mei's mail is 
 Goal: whatever is wrong with one address, the others get their mail.
 - Everybody whose mail can be delivered gets it, once, whatever `deliver` raises for another one.
 - A mail that fails is tried again, three times at most: four tries in all. The first pause is about
-  PAUSE seconds, and each one is longer than the one before: half as long again, or more.
+  PAUSE seconds, and each one at least 1.5 times as long as the one before.
 - When a try succeeds, that is the end of it: "busy" takes a mail at the third try.
-- When the last try has failed, the log has one line with `gave up on full@example.com`, and there
-  or near it the reason, which is what `deliver` said. Who got the mail is not given up on.
+- When the last try has failed, the log has one line with `gave up on full@example.com`, and in it
+  or in its traceback the reason, which is what `deliver` said. Who got the mail is not given up on.
 - The answer comes at once, and all requests are answered while a mail waits for its next try.
 - `GET /sent` and `GET /tries` tell what happened, as before, and `deliver` stays as it is.
 

@@ -2,7 +2,7 @@
 
 Run `fastapi dev exercises/03_websocket/leave_cleanly.py` and join at /ws/ann and /ws/bob with
 `websockets ws://127.0.0.1:8000/ws/ann`. When a second ann comes and goes, the first is deaf. When
-some vanish at the same moment (kill -9), hardly any leaving is told. When one sends bytes, it
+some vanish at the same moment (kill -9), most of them are not told of. When one sends bytes, it
 stays in the room as a ghost, and whoever speaks next is thrown out.
 
 Goal: at `/ws/{client_id}`, everyone in the room hears, as now, `用户 X 加入了聊天室` when X joins,

@@ -7,7 +7,7 @@ send to cyd does not return. ann's handler waits there, and bob hears nothing mo
 Goal: at `/ws/{client_id}`, everyone in the room hears, as now, who joins, what is said (the
 speaker, too) and who leaves. But each at their own pace:
 - Nobody waits for a member that does not read. Its messages wait for it, up to `QUEUE_SIZE` of
-  them (a variable of the environment), and when it reads again in time, it hears all of them in
+  them (a variable of the environment), and when it reads again before that, it hears all of them in
   order.
 - When still more come, it is dropped: `用户 X 离开了聊天室` is told once, its connection is closed
   with code 1013, which it sees when it reads on, and anyone may join by its id.

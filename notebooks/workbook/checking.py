@@ -154,11 +154,11 @@ def pytest_runtest_makereport(
         text = str(error)
         if own := own_traceback(item):
             text += f"\n\nYour app's own traceback:\n\n{own}"
+        report.advice, report.hint = text, hint
         if hint:
             text += f"\n\nHint {hint} of {len(exercise.hints)}: {exercise.hints[hint - 1]}"
         else:
             text += f"\n\nNext: workbook hint {exercise.name}"
-        report.advice, report.hint = text, hint
         if not item.config.option.fulltrace:  # for who writes checks: pytest --full-trace
             report.longrepr = text
             report.sections.clear()
@@ -183,7 +183,7 @@ def own_traceback(item: pytest.Item) -> str:
     if not begun:
         return ""
     lines = re.split(r"\n(?=\S)", last, maxsplit=1)
-    frames = re.split(r"(?m)^(?=  File )", lines[0])
+    frames = re.split(r"(?m)^(?=  File )", re.sub(r"(?m)^[ ^~]+\n?", "", lines[0]))
     own = [f for f in frames if "site-packages" not in f and "/lib/python" not in f]
     if not own:
         return ""

@@ -20,15 +20,25 @@ def mark(solved: bool) -> Text:
 
 
 def render(report: Report) -> RenderableType:
-    """An exercise's checks, and advice for each that failed."""
+    """An exercise's checks, what each that failed has seen, and a hint for the first of them."""
     table = Table.grid(padding=(0, 1))
+    advice: list[RenderableType] = []
+    told: dict[str, str] = {}  # by what was seen, the check that told it
     for outcome in report.outcomes:
         table.add_row(mark(outcome.passed), outcome.title)
-    advice: list[RenderableType] = [
-        Panel(Text(outcome.advice), title=Text(outcome.title), title_align="left")
-        for outcome in report.outcomes
-        if not outcome.passed
-    ]
+        if outcome.passed:
+            continue
+        parts: list[RenderableType] = [Text(outcome.title, style="bold")]
+        if outcome.advice in told:
+            parts += [Text(f"As above: {told[outcome.advice]}")]
+        else:
+            parts += [Text(outcome.advice)]
+        if not told and outcome.hint:
+            parts += [Text(), hint_text(report.exercise, outcome.hint)]
+        told.setdefault(outcome.advice, outcome.title)
+        advice.append(Panel(Group(*parts)))
+    if advice:
+        advice.append(Text(f"More: workbook hint {report.exercise.name}"))
     passed = sum(outcome.passed for outcome in report.outcomes)
     count = f"{passed} of {len(report.outcomes)} checks"
     heading = Text.assemble(mark(report.solved), " ", (report.exercise.id, "bold"), f"  {count}")
@@ -54,8 +64,13 @@ def check_exercises(
 
 
 def hint(exercise: Exercise, number: int) -> RenderableType:
-    title = f"{exercise.name}: hint {number} of {len(exercise.hints)}"
-    return Panel(Markdown("### " + exercise.hints[number - 1]), title=title, title_align="left")
+    return Panel(hint_text(exercise, number), title=exercise.name, title_align="left")
+
+
+def hint_text(exercise: Exercise, number: int) -> RenderableType:
+    heading, _, text = exercise.hints[number - 1].partition("\n")
+    of = f"hint {number} of {len(exercise.hints)}"
+    return Group(Text(f"{of}: {heading}", style="bold"), Markdown(text))
 
 
 def check(name: str) -> None:
