@@ -239,7 +239,7 @@ async def test_comes_back_again_and_again(client: httpx.AsyncClient) -> None:
     last_id: str | None = None
     async with reading(client, "GET /news, all along") as other:
         for visit in range(1, 5):
-            did = f"was cut off after every third event, and came for the {visit}. time: GET /news"
+            did = f"was cut off after three events and came again, visit {visit}: GET /news"
             async with reading(client, did, last_id) as reader:
                 await reader.wait_for(3)
                 got = reader.events[:3]
