@@ -197,10 +197,11 @@ async def test_nobody_waits_for_the_next_try(client: httpx.AsyncClient) -> None:
     for name in ("full1", "full2", "full3"):  # once would do: a machine may be busy for a moment
         did = f"{await post(client, name)}, whose mailbox is full"
         at_answer = len(await tries_of(client, name))
-        slowest = 0.0
+        slowest, asked = 0.0, 0
 
         async def tried_enough(name: str = name) -> bool:
-            nonlocal slowest
+            nonlocal slowest, asked
+            asked += 1
             began = time.monotonic()
             tries = await tries_of(client, name)
             slowest = max(slowest, time.monotonic() - began)
@@ -209,7 +210,8 @@ async def test_nobody_waits_for_the_next_try(client: httpx.AsyncClient) -> None:
         await wait_for(client, tried_enough)
         tries = await tries_of(client, name)
         pause = max((b - a for a, b in itertools.pairwise(tries)), default=PAUSE)
-        if at_answer < TRIES and slowest < pause / 2:
+        quick = slowest < pause / 2 and asked >= 5  # or it was us who came late
+        if at_answer < TRIES and quick:
             break
     expect(
         at_answer < TRIES,
@@ -219,9 +221,9 @@ async def test_nobody_waits_for_the_next_try(client: httpx.AsyncClient) -> None:
         hint=4,
     )
     expect(
-        slowest < pause / 2,
+        quick,
         did=f"{did}, and GET /tries again and again meanwhile",
         expected=f"quick answers, also during the longest pause of {pause:.2f} s",
-        seen=f"one GET /tries took {slowest:.2f} s",
+        seen=f"{asked} answers, and one GET /tries took {slowest:.2f} s",
         hint=4,
     )
