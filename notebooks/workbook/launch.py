@@ -35,8 +35,14 @@ class Forked:
             try:
                 self.returncode = self._zygote.ask({"pid": self.pid})
             except (OSError, RuntimeError):  # who forked it is gone, and can't say how it ended
-                self.returncode = None if psutil.pid_exists(self.pid) else -9
+                self.returncode = -9 if self._is_gone() else None
         return self.returncode
+
+    def _is_gone(self) -> bool:
+        try:  # a zombie is: its new parent may never ask how it ended
+            return psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
 
     def wait(self, timeout: float | None = None) -> int:
         deadline = time.monotonic() + (timeout or 1e9)
