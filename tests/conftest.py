@@ -42,7 +42,7 @@ class Turns(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         path, _, name = nodeid.partition("::")
-        if name.startswith(("test_notebook_runs", "test_right_answers")):
+        if name.startswith(("test_notebook_runs", "test_right_answers", "test_an_odd_answer")):
             return nodeid
         if "fuzzer" in name or "generated" in name:
             return "fuzz"  # one process imports schemathesis, which takes 2 s, and not every one

@@ -14,20 +14,16 @@ import pytest
 from workbook import ROOT
 from workbook.exercises import find_exercises
 from workbook.runner import Report, run
+from workbook.server import STOP_SECONDS
 
-(UNBLOCK,) = find_exercises("unblock")
+(QUICK,) = find_exercises("no_globals")  # its checks wait for little
+(UNBLOCK,) = find_exercises("unblock")  # none of its checks stops the answer
 RIGHT = UNBLOCK.solution.read_text(encoding="utf-8")
 
 ODD = {
     "exits 0 at import": ("import os; os._exit(0)\n", "did not start (exit code 0)"),
     "raises at import": ("import nowhere\n" + RIGHT, "No module named 'nowhere'"),
     "is empty": ("", 'Attribute "app" not found'),
-    "ignores SIGTERM": (
-        RIGHT + "\nimport signal\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "signal.signal = lambda *_: None\n",  # so that uvicorn cannot listen to it
-        "had to be killed",
-    ),
     "floods its log": (
         RIGHT + "\nprint(('x' * 99 + '\\n') * 50_000)\n",
         "it floods its log",
@@ -56,6 +52,21 @@ def test_an_odd_answer_is_told_in_a_sentence(tmp_path: Path, kind: str) -> None:
     told = [outcome.advice for outcome in report.outcomes if not outcome.passed]
     assert all(sentence in advice for advice in told), told
     assert "workbook/checking.py" not in "".join(told)  # our own frames are no advice
+
+
+@pytest.mark.skipif(os.name != "posix", reason="ignores a POSIX signal")
+def test_an_answer_that_ignores_its_stop_costs_one_deadline(tmp_path: Path) -> None:
+    started = time.monotonic()
+    report = check(
+        tmp_path,
+        RIGHT + "\nimport signal\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "signal.signal = lambda *_: None\n",  # so that uvicorn cannot listen to it
+    )
+    seconds = time.monotonic() - started
+    assert [outcome.passed for outcome in report.outcomes] == [False] * len(UNBLOCK.titles)
+    assert all("had to be killed" in outcome.advice for outcome in report.outcomes)
+    assert seconds < 2 * STOP_SECONDS
 
 
 def test_an_answer_that_never_starts_costs_one_deadline(tmp_path: Path) -> None:
@@ -87,10 +98,10 @@ def workbook(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_tells_solved_from_unsolved_by_its_exit_code(tmp_path: Path) -> None:
-    passed = workbook("check", "unblock", "--answer", str(UNBLOCK.solution), home=tmp_path)
+    passed = workbook("check", QUICK.name, "--answer", str(QUICK.solution), home=tmp_path)
     assert (passed.returncode, passed.stderr) == (0, "")
-    assert "✓ 01_async_vs_def/unblock" in passed.stdout
-    failed = workbook("check", "unblock", "--answer", str(UNBLOCK.file), home=tmp_path)
+    assert f"✓ {QUICK.id}" in passed.stdout
+    failed = workbook("check", QUICK.name, "--answer", str(QUICK.file), home=tmp_path)
     assert failed.returncode == 1
     assert "expected:" in failed.stdout
     assert "hint" in failed.stdout
@@ -133,9 +144,9 @@ def test_pytest_alone_gives_the_same_advice(tmp_path: Path) -> None:
             "-m",
             "pytest",
             "-q",
-            UNBLOCK.checks.relative_to(ROOT),
+            QUICK.checks.relative_to(ROOT),
             "--answer",
-            UNBLOCK.file,
+            QUICK.file,
         ],
         cwd=ROOT,
         capture_output=True,
@@ -166,16 +177,17 @@ def test_hints_come_one_at_a_time_and_solved_is_remembered_until_the_file_change
             timeout=120,
         ).stdout
 
-    shown = [copy("hint", "unblock") for _ in range(2)]
+    shown = [copy("hint", QUICK.name) for _ in range(2)]
     assert "hint 1 of" in shown[0]
     assert "hint 2 of" in shown[1]
-    mine = tmp_path / "exercises" / "01_async_vs_def" / "unblock.py"
-    mine.write_text(RIGHT, encoding="utf-8")
-    assert "· unblock" in copy()
-    copy("check", "unblock")
-    assert "✓ unblock" in copy()
-    mine.write_text(RIGHT + "\n", encoding="utf-8")
-    assert "· unblock" in copy()
+    mine = tmp_path / QUICK.file.relative_to(ROOT)
+    right = QUICK.solution.read_text(encoding="utf-8")
+    mine.write_text(right, encoding="utf-8")
+    assert f"· {QUICK.name}" in copy()
+    copy("check", QUICK.name)
+    assert f"✓ {QUICK.name}" in copy()
+    mine.write_text(right + "\n", encoding="utf-8")
+    assert f"· {QUICK.name}" in copy()
     assert set(json.loads((tmp_path / ".workbook" / "progress.json").read_text())) == {
         "solved",
         "hints",

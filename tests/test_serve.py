@@ -212,9 +212,11 @@ def test_a_file_that_is_not_there_is_told() -> None:
 # ── Nobody is left behind ────────────────────────────────────────────────────────────────────
 
 CALLER = r"""
-import socket, sys, time
+import signal, socket, sys, time
 from workbook import serve
 
+# A shell that starts the tests in the background has them, and so us, ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 way, path = sys.argv[1:]
 server = serve(path)
 if way == "stuck":

@@ -4,6 +4,8 @@ Importing FastAPI is most of a server's start. Who starts hundreds of servers, a
 pays for it once. POSIX only: elsewhere there is no fork. See `launch.py` for the other side.
 """
 
+import atexit
+import contextlib
 import gc
 import importlib
 import io
@@ -13,7 +15,15 @@ import os
 import signal
 import socket
 import sys
-from typing import Any, TextIO
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn, TextIO
+
+import fastapi
+import httpx
+import uvicorn
+from _pytest.config import default_plugins
 
 from workbook import launch
 
@@ -23,19 +33,34 @@ PRELOAD = (
     "anyio._backends._asyncio",
     "email_validator",
     "fastapi.sse",
+    "httpcore",
     "httpx",
+    "multiprocessing.spawn",
     "python_multipart",
     "sqlalchemy.dialects.sqlite.aiosqlite",
     "sqlalchemy.ext.asyncio",
     "uvicorn.lifespan.on",
-    "workbook._child",
-    "workbook.run_checks",
-    "workbook.checking",
     "uvicorn.loops.auto",
     "uvicorn.protocols.http.auto",
     "uvicorn.protocols.websockets.auto",
     "websockets.asyncio.client",
+    "workbook._child",
+    "workbook.checking",
+    "workbook.run_checks",
+    *(f"_pytest.{plugin}" for plugin in default_plugins),
 )
+
+
+def warm_up() -> None:
+    """Have imported what a first app and a first client import only when they are made."""
+    app = fastapi.FastAPI()
+
+    @app.get("/{number}")
+    def answer(number: int) -> dict[str, int]:
+        return {"number": number}
+
+    uvicorn.Config(app).get_loop_factory()
+    httpx.Client(verify=False).close()
 
 
 def await_request(starter: socket.socket) -> dict[str, Any]:
@@ -45,7 +70,7 @@ def await_request(starter: socket.socket) -> dict[str, Any]:
     while True:
         received, more_fds, _, _ = socket.recv_fds(starter, 65536, 16)
         if not received:
-            sys.exit()  # the starter is gone; the servers see it for themselves
+            os._exit(0)  # the starter is gone; the servers see it for themselves
         fds += more_fds
         *complete, lines = (lines + received).split(b"\n")
         for line in complete:
@@ -77,7 +102,28 @@ def open_output(fd: int, errors: str) -> TextIO:
     return io.TextIOWrapper(raw, encoding=encoding, errors=errors, write_through=True)
 
 
-def main(starter: socket.socket) -> None:
+def leave_as_python_does(run: Callable[[], object]) -> NoReturn:
+    """Run it and exit, but let the system free memory: by hand, all that we share gets copied."""
+    code: object = 0
+    try:
+        run()
+    except SystemExit as leaving:
+        code = leaving.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as multiprocessing does
+    atexit._run_exitfuncs()
+    if code is not None and not isinstance(code, int):
+        print(code, file=sys.stderr)
+        code = 1
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code or 0)
+
+
+def main(starter: socket.socket) -> NoReturn:
     """Fork servers, until the starter is gone. In a forked process: be what was asked for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     request = await_request(starter)
@@ -90,12 +136,14 @@ def main(starter: socket.socket) -> None:
     os.environ.update(request["env"])
     sys.stdout, sys.stderr = open_output(1, "strict"), open_output(2, "backslashreplace")
     launch.begin_anew(main)
-    importlib.import_module(request["module"]).main(request["command"])
+    module = importlib.import_module(request["module"])
+    leave_as_python_does(lambda: module.main(request["command"]))
 
 
 if __name__ == "__main__":
     for module in PRELOAD:
         importlib.import_module(module)
+    warm_up()
     gc.collect()
     gc.freeze()  # no collection in a forked process looks at, and so copies, all this again
     main(socket.socket(fileno=int(sys.argv[1])))

@@ -17,7 +17,7 @@ import pytest
 
 from workbook.exercises import EXERCISES, Exercise
 from workbook.launch import FORK
-from workbook.server import Server, ServerError, serve
+from workbook.server import STOP_SECONDS, Server, ServerError, serve
 
 ANSWER_SECONDS = 10  # the longest that a check waits for any one thing
 START_SECONDS = 10
@@ -86,25 +86,34 @@ def start(request: pytest.FixtureRequest) -> Iterator[Start]:
         return server
 
     yield start
-    complaints = [complaint for server in servers if (complaint := end(server))]
+    stash = request.node.parent.stash
+    complaints = []
+    for server in servers:
+        if complaint := end(server, quickly=FAILED_END in stash):
+            complaints.append(complaint)
+            stash[FAILED_END] = True
     if complaints:
         raise Advice(f"stopped {path.name}", "it ends and leaves nothing behind", complaints[0])
 
 
 FAILED_START = pytest.StashKey[dict[str, Advice]]()
+FAILED_END = pytest.StashKey[bool]()
 SERVERS = pytest.StashKey[list[Server]]()
 
 
-def end(server: Server) -> str | None:
-    """Stop a server, and say what was not as it should be."""
+def end(server: Server, quickly: bool = False) -> str | None:
+    """Stop a server, and say what was not as it should be.
+
+    Quickly, once another check has waited for this answer to end: one deadline is enough.
+    """
     with_children = psutil.pid_exists(server.pid) and server.process.poll() is None
     children = psutil.Process(server.pid).children(recursive=True) if with_children else []
     complaint = None
     try:
-        server.stop()
+        server.stop(0.5 if quickly else STOP_SECONDS)
     except ServerError as error:
         complaint = str(error).partition("\n")[0]
-    left = [p for p in psutil.wait_procs(children, timeout=2)[1] if is_alive(p)]
+    left = [p for p in psutil.wait_procs(children, timeout=0.5 if quickly else 2)[1] if is_alive(p)]
     if left:
         complaint = complaint or f"it left a process running: {left[0].pid}"
         for child in left:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 import psutil
 
@@ -78,7 +78,7 @@ class Zygote:
             if preloaded:  # we were forked from one ourselves, and so can this be
                 if os.fork() == 0:
                     self._socket.close()
-                    sys.exit(preloaded(other))
+                    preloaded(other)
             else:
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", str(ZYGOTE), str(other.fileno())],
@@ -123,12 +123,12 @@ class Zygote:
             self._process.wait()
 
 
-preloaded: Callable[[socket.socket], None] | None = None  # set in processes forked by a zygote
+preloaded: Callable[[socket.socket], NoReturn] | None = None  # set in processes forked by a zygote
 _zygote: Zygote | None = None
 _zygote_lock = threading.Lock()
 
 
-def begin_anew(main: Callable[[socket.socket], None]) -> None:
+def begin_anew(main: Callable[[socket.socket], NoReturn]) -> None:
     """In a forked process: what we hold belongs to who forked us, and `main` forks from us."""
     global preloaded, _zygote, _zygote_lock
     preloaded, _zygote, _zygote_lock = main, None, threading.Lock()

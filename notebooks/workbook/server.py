@@ -104,14 +104,15 @@ class Server:
         """How much it has printed since its start, in bytes."""
         return self._log.bytes
 
-    def stop(self) -> None:
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Stop it as a process manager does, by SIGTERM. Again is harmless.
 
-        Raises ServerError when it was still there 5 s later and had to be killed.
+        Raises ServerError when it was still there so many seconds later and had to be killed.
         """
-        killed = self._finalizer()
-        if killed:
-            reason = f"had to be killed: it went on for {STOP_SECONDS} s after SIGTERM"
+        if not self._finalizer.detach():
+            return
+        if _end(self.process, self._log, seconds):
+            reason = f"had to be killed: it went on for {seconds:g} s after SIGTERM"
             raise ServerError(f"{self.app.name} {reason}\n\n{self.log()}")
 
     def __enter__(self) -> Self:
@@ -217,13 +218,13 @@ def accepts(url: str) -> bool:
         return False
 
 
-def _end(process: Process, log: _Log) -> bool:
+def _end(process: Process, log: _Log, seconds: float = STOP_SECONDS) -> bool:
     """End the process, and say whether it had to be killed."""
     assert process.stdin is not None
     with contextlib.suppress(OSError):  # it may have ended
         process.stdin.write(b"\n")  # `_child.py` makes a SIGTERM of it, on Windows, too
     try:
-        process.wait(STOP_SECONDS)
+        process.wait(seconds)
         killed = False
     except subprocess.TimeoutExpired:
         if os.name == "posix":
