@@ -91,7 +91,7 @@ def test_both_spellings_of_an_option_are_read(words: str, value: str | None) -> 
 
 def test_all_threads_share_one_zygote(monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow:
-        def __init__(self) -> None:
+        def __init__(self, box: object) -> None:
             time.sleep(0.1)
 
         def has_ended(self) -> bool:

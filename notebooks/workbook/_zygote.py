@@ -25,7 +25,7 @@ import httpx
 import uvicorn
 from _pytest.config import default_plugins
 
-from workbook import launch
+from workbook import box, launch
 
 PRELOAD = (
     "aiofiles",
@@ -51,8 +51,10 @@ PRELOAD = (
 )
 
 
-def warm_up() -> None:
-    """Have imported what a first app and a first client import only when they are made."""
+def preload() -> None:
+    """Import all that, and what a first app and a first client import only when they are made."""
+    for module in PRELOAD:
+        importlib.import_module(module)
     app = fastapi.FastAPI()
 
     @app.get("/{number}")
@@ -61,6 +63,8 @@ def warm_up() -> None:
 
     uvicorn.Config(app).get_loop_factory()
     httpx.Client(verify=False).close()
+    gc.collect()
+    gc.freeze()  # no collection in a forked process looks at, and so copies, all this again
 
 
 def await_request(starter: socket.socket) -> dict[str, Any]:
@@ -87,9 +91,11 @@ def await_request(starter: socket.socket) -> dict[str, Any]:
                 os.close(stdout)
                 if answer == 0:
                     return request
-            else:
+            elif "pid" in request:
                 pid, status = os.waitpid(request["pid"], os.WNOHANG)
                 answer = os.waitstatus_to_exitcode(status) if pid else None
+            else:
+                answer = None  # it is asked whether it is ready
             starter.sendall(b"%s\n" % json.dumps([request["number"], answer]).encode())
 
 
@@ -141,9 +147,9 @@ def main(starter: socket.socket) -> NoReturn:
 
 
 if __name__ == "__main__":
-    for module in PRELOAD:
-        importlib.import_module(module)
-    warm_up()
-    gc.collect()
-    gc.freeze()  # no collection in a forked process looks at, and so copies, all this again
+    preload()
+    if sys.argv[2] != "none":
+        box.limit_resources()
+    if sys.argv[2] == "boxed":
+        box.limit_processes()
     main(socket.socket(fileno=int(sys.argv[1])))

@@ -78,8 +78,10 @@ def start(request: pytest.FixtureRequest) -> Iterator[Start]:
         if (key := str(sorted(env.items()))) in failed:
             raise failed[key]
         try:
-            server = serve(path, env=env, start_seconds=START_SECONDS)
-        except (ServerError, FileNotFoundError) as error:
+            server = serve(
+                path, env=env, start_seconds=START_SECONDS, most_log_bytes=10 * FLOOD_BYTES
+            )
+        except (OSError, RuntimeError) as error:  # of whatever kind: the next would end likewise
             failed[key] = Advice(f"started {path.name}", "it accepts requests", error)
             raise failed[key] from None
         servers.append(server)

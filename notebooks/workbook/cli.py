@@ -150,3 +150,44 @@ def watch(names: Names = None) -> None:
                 check_exercises(saved, console=console)
     except KeyboardInterrupt:
         console.print("stopped")
+
+
+@app.command()
+def grade(
+    submissions: Annotated[
+        Path, typer.Argument(help="a folder with a folder or zip for each student, or a zip of it")
+    ],
+    out: Annotated[Path, typer.Option(help="where grades, report and feedback go")],
+) -> None:
+    """Grade a class. Exit code 0: all graded; 1: some could not be; 2: wrong usage.
+
+    Stopped by Ctrl-C, it goes on from there when started again.
+    """
+    from rich.progress import Progress
+
+    from workbook import grade, grade_report
+
+    if not submissions.exists():
+        raise fail(f"There is no {submissions}")
+    try:
+        with Progress(console=console) as progress:
+            task = progress.add_task("grading", total=None)
+            graded = grade.grade(
+                submissions,
+                out,
+                started=lambda answers: progress.update(task, total=answers),
+                done=lambda: progress.advance(task),
+            )
+            grade_report.write_report(graded, out)
+    except KeyboardInterrupt:
+        console.print("stopped: the same command goes on from here")
+        raise typer.Exit(130) from None
+    except OSError as error:
+        raise fail(error) from None
+    ungraded = [student for student in graded.students if student.ungraded]
+    for student in ungraded:
+        console.print(f"{student.name}: {student.ungraded}", markup=False)
+    console.print(f"{len(graded.students)} students, {out / 'report.html'}", markup=False)
+    if not all(limit.held for limit in graded.limits):
+        console.print("Some limits could not be enforced here: the report says which.")
+    raise typer.Exit(1 if ungraded or not graded.students else 0)

@@ -1,15 +1,18 @@
 """Start a server, or checks, as a process of its own: a new one, or forked from one kept ready."""
 
 import atexit
+import contextlib
 import itertools
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import IO, NoReturn
 
@@ -17,14 +20,19 @@ import psutil
 
 PACKAGE = Path(__file__).parent
 ZYGOTE = PACKAGE / "_zygote.py"
+READY_SECONDS = 60  # in which a zygote has imported all that it is to share
+ANSWER_SECONDS = 10  # in which it answers from then on, unless somebody has stopped it
 FORK = "WORKBOOK_FORK"  # set by who starts many servers; inherited, so that a notebook's fork, too
 
 
 class Forked:
     """A server forked by the zygote, with the part of subprocess.Popen's interface we use."""
 
-    def __init__(self, zygote: "Zygote", pid: int, stdin: IO[bytes], stdout: IO[bytes]) -> None:
+    def __init__(
+        self, zygote: "Zygote", number: int, pid: int, stdin: IO[bytes], stdout: IO[bytes]
+    ) -> None:
         self.pid = pid
+        self._number = number  # the pid that the zygote knows it by
         self.stdin = stdin
         self.stdout = stdout
         self.returncode: int | None = None
@@ -33,7 +41,7 @@ class Forked:
     def poll(self) -> int | None:
         if self.returncode is None:
             try:
-                self.returncode = self._zygote.ask({"pid": self.pid})
+                self.returncode = self._zygote.ask({"pid": self._number})
             except (OSError, RuntimeError):  # who forked it is gone, and can't say how it ended
                 self.returncode = -9 if self._is_gone() else None
         return self.returncode
@@ -69,7 +77,9 @@ Process = subprocess.Popen[bytes] | Forked
 class Zygote:
     """The process that forks; see `_zygote.py`."""
 
-    def __init__(self) -> None:
+    def __init__(self, box: Sequence[str] | None = None) -> None:
+        """Start one. In a box: `box` is the start of its command line, and it limits itself."""
+        self._box = box
         self._lock = threading.Lock()
         self._asked = 0
         self._socket, other = socket.socketpair()
@@ -80,18 +90,21 @@ class Zygote:
                     self._socket.close()
                     preloaded(other)
             else:
+                limits = ["none"] if box is None else ["boxed" if box else "limited"]
+                command = [sys.executable, "-P", str(ZYGOTE), str(other.fileno()), *limits]
                 self._process = subprocess.Popen(
-                    [sys.executable, "-P", str(ZYGOTE), str(other.fileno())],
-                    pass_fds=[other.fileno()],
-                    process_group=0,
+                    [*(box or []), *command], pass_fds=[other.fileno()], process_group=0
                 )
         self._answers = self._socket.makefile("rb")
+        self._socket.settimeout(READY_SECONDS)
         atexit.register(self._end)
 
     def ask(self, request: Mapping[str, object], fds: Sequence[int] = ()) -> int | None:
+        """Its answer. Raises OSError or RuntimeError when there comes none, or nonsense."""
         with self._lock:
             self._asked += 1
-            line = json.dumps({**request, "number": self._asked}).encode() + b"\n"
+            number = f"{os.getpid()}-{self._asked}"  # we may be forked, and the copy asks, too
+            line = json.dumps({**request, "number": number}).encode() + b"\n"
             if fds:
                 line = line[socket.send_fds(self._socket, [line], list(fds)) :]
             self._socket.sendall(line)
@@ -99,8 +112,9 @@ class Zygote:
                 answered = self._answers.readline()
                 if not answered:
                     raise RuntimeError("the process that forks servers has ended")
-                number, answer = json.loads(answered)
-                if number == self._asked:  # an interrupt may have left an earlier one unread
+                self._socket.settimeout(ANSWER_SECONDS)
+                answered_number, answer = json.loads(answered)
+                if answered_number == number:  # an interrupt may have left an earlier one unread
                     return None if answer is None else int(answer)
 
     def start(self, command: list[str], folder: Path, env: dict[str, str], module: str) -> Forked:
@@ -111,10 +125,43 @@ class Zygote:
         os.close(input_read)
         os.close(output_write)
         assert pid is not None
-        return Forked(self, pid, open(input_write, "wb", 0), open(output_read, "rb", 0))
+        visible = self._pid_outside(pid) if self._box else pid
+        return Forked(self, pid, visible, open(input_write, "wb", 0), open(output_read, "rb", 0))
+
+    def _pid_outside(self, pid: int) -> int:
+        """What we know a process by that has this number in the box. Linux only.
+
+        Raises RuntimeError when it has ended already.
+        """
+        for process in self.processes():
+            with contextlib.suppress(OSError):
+                status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+                if re.search(rf"^NSpid:\t\d+\t{pid}\b", status, re.MULTILINE):
+                    return process.pid
+        raise RuntimeError("the process has ended at once")
+
+    def processes(self) -> list[psutil.Process]:
+        """Those that it has started, and those that these have; in a box, the box's own, too."""
+        assert self._process is not None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(self._process.pid).children(recursive=True)
+        return []
 
     def has_ended(self) -> bool:
-        return self._process is not None and self._process.poll() is not None
+        if self._process is None:
+            return False
+        if not wait([self._socket], 0):
+            return False
+        try:  # not by asking the process: we may be forked, and not its parent
+            return not self._socket.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return True
+
+    def kill(self) -> None:
+        """End it, and in a box all that is in there."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
 
     def _end(self) -> None:
         self._answers.close()
@@ -139,8 +186,17 @@ def find_zygote() -> Zygote:
     global _zygote
     with _zygote_lock:
         if _zygote is None or _zygote.has_ended():
-            _zygote = Zygote()
+            _zygote = Zygote(_box)
         return _zygote
+
+
+_box: Sequence[str] | None = None
+
+
+def confine(box: Sequence[str]) -> None:
+    """From now on start servers with limits, and in a box; empty: with limits only."""
+    global _box
+    _box = box
 
 
 def option_value(command: Sequence[str], option: str) -> str | None:

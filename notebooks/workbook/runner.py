@@ -3,10 +3,11 @@
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from workbook.exercises import Exercise
 from workbook.launch import FORK, launch
@@ -58,18 +59,27 @@ def run(exercise: Exercise, answer: Path | None = None, *checks: str) -> Report:
         except ValueError:
             printed.append(line.decode(errors="replace"))  # it could not even start
             continue
-        seen[fields["check"]] = Outcome(title=exercise.titles[fields["check"]], **fields)
+        seen[fields["check"]] = outcome(exercise, fields)
     process.wait()
     timer.cancel()
     process.stdin.close()
     process.stdout.close()
-    missing = "The check did not come to its end. " + "".join(printed[-20:])
-    outcomes = [
+    outcomes = complete(exercise, seen, "".join(printed[-20:]))
+    return Report(exercise, answer, [o for o in outcomes if not checks or o.check in checks])
+
+
+def outcome(exercise: Exercise, fields: dict[str, Any]) -> Outcome:
+    """What a line of `run_checks.py` tells."""
+    return Outcome(title=exercise.titles[fields["check"]], **fields)
+
+
+def complete(exercise: Exercise, seen: Mapping[str, Outcome], reason: str) -> list[Outcome]:
+    """An outcome for each check, also for those of which nothing was heard."""
+    missing = f"The check did not come to its end. {reason}".strip()
+    return [
         seen.get(check, Outcome(check, title, passed=False, advice=missing))
         for check, title in exercise.titles.items()
-        if not checks or check in checks
     ]
-    return Report(exercise, answer, outcomes)
 
 
 def run_all(

@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import math
 import os
 import re
 import shlex
@@ -36,8 +37,9 @@ class ServerError(RuntimeError):
 class _Log:
     """Collects what a process writes, and notices the address uvicorn announces."""
 
-    def __init__(self, pipe: IO[bytes], echo: TextIO | None, processes: int) -> None:
+    def __init__(self, pipe: IO[bytes], echo: TextIO | None, processes: int, most: float) -> None:
         self.processes = processes
+        self.most = most
         self.data = bytearray()
         self.bytes = 0  # ever written
         self.url = ""
@@ -48,7 +50,8 @@ class _Log:
     def _read(self, pipe: IO[bytes], echo: TextIO | None) -> None:
         with pipe:
             decoder = codecs.getincrementaldecoder("utf-8")("replace")
-            while chunk := os.read(pipe.fileno(), 65536):
+            # Past the most, nobody reads any more, and who writes on gets an error.
+            while self.bytes < self.most and (chunk := os.read(pipe.fileno(), 65536)):
                 self.bytes += len(chunk)
                 self.data += chunk
                 del self.data[:-LOG_BYTES]
@@ -136,6 +139,7 @@ def serve(
     port: int = 0,
     echo: TextIO | None = None,
     start_seconds: float = START_SECONDS,
+    most_log_bytes: float = math.inf,
 ) -> Server:
     """Start an app under uvicorn and return when it accepts requests.
 
@@ -143,7 +147,7 @@ def serve(
     `options` go to uvicorn's command line, `env` is added to the environment. The server binds
     `port` itself (0: any free one), so that nobody can take the port in between. What it prints
     is kept for `log()`, and written to `echo` too where one is given. A server that accepts nothing
-    after `start_seconds` is killed and reported.
+    after `start_seconds` is killed and reported. Its output is cut off after `most_log_bytes`.
 
     The command line a reader would type is printed. With `with`, the server stops at the end of
     the block; without, by `.stop()`, when nothing refers to it any more, or when this process
@@ -166,7 +170,7 @@ def serve(
         spoken[:0] = ["cd", shlex.quote(str(folder)), "&&"]
     process = launch([*command, str(port)], folder, env or {})
     assert process.stdout is not None
-    log = _Log(process.stdout, echo, int(option_value(options, "--workers") or 1))
+    log = _Log(process.stdout, echo, int(option_value(options, "--workers") or 1), most_log_bytes)
     server = Server(process, log, "", path)
     try:
         _await_start(process, log, path, start_seconds)

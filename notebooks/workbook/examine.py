@@ -1,0 +1,126 @@
+"""Have one student's answers checked: by a proctor (`proctor.py`), in a box where there is one."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workbook import box
+from workbook.exercises import EXERCISES
+from workbook.launch import PACKAGE
+from workbook.runner import DEADLINE, Outcome, complete, outcome, run
+from workbook.sections import ROOT
+
+FIRST_USER = 61_000  # for root, who makes each proctor a user of its own, beyond systemd's
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "WORKBOOK_LANG")
+
+Result = tuple[list[Outcome], str]  # and why it was broken off
+
+
+def is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+@dataclass
+class Examiner:
+    """Starts proctors, and knows those that are at work."""
+
+    boxed: bool
+    at_work: set[subprocess.Popen[bytes]] = field(default_factory=set)
+
+    def check(
+        self, answers: Mapping[str, Path], work: Path, seat: int
+    ) -> Iterator[tuple[str, Result]]:
+        """The result for each answer, by its exercise's id, as they come.
+
+        All answers lie in folders of one folder, this student's alone. `work` is a folder to be
+        made, and `seat` a number that no other proctor at work has. An answer whose check the
+        proctor does not survive, and those after it, have no result.
+        """
+        if os.name != "posix":  # no limits, and no boxes
+            for exercise in EXERCISES:
+                if exercise.id in answers:
+                    yield exercise.id, (run(exercise, answers[exercise.id]).outcomes, "")
+            return
+        jobs = [(e.id, str(answers[e.id])) for e in EXERCISES if e.id in answers]
+        folder = next(iter(answers.values())).parents[1]
+        exercises = {exercise.id: exercise for exercise in EXERCISES}
+        seen: dict[str, Outcome] = {}
+        for line in self.proctor(folder, work, seat, jobs):
+            if "exercise" in line:
+                exercise, seen = exercises[line["exercise"]], {}
+            elif "check" in line:
+                seen[line["check"]] = outcome(exercise, line)
+            elif "reason" in line:
+                yield exercise.id, (complete(exercise, seen, line["reason"]), line["reason"])
+
+    def proctor(
+        self, answers: Path, work: Path, seat: int, jobs: list[tuple[str, str]]
+    ) -> Iterator[dict[str, Any]]:
+        """What a proctor tells, line by line."""
+        user = FIRST_USER + seat if self.boxed and is_root() else 0
+        order = {"user": user, "boxed": self.boxed, "jobs": jobs}
+        order |= {"answers": str(answers), "work": str(work)}
+        env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        env |= {"HOME": str(work), "PYTHONPATH": str(ROOT / "notebooks")}
+        env |= {"PYTHONIOENCODING": "utf-8", "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-P", str(PACKAGE / "proctor.py")]
+        with folder_for(user, work):
+            process = subprocess.Popen(
+                [*(box.outer(answers, work) if self.boxed else []), *command],
+                env=env,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is for us, who end it
+            )
+            self.at_work.add(process)
+            timer = threading.Timer(60 + 1.5 * DEADLINE * len(jobs), process.kill)
+            timer.start()
+            assert process.stdin
+            assert process.stdout
+            try:
+                process.stdin.write(json.dumps(order).encode() + b"\n")
+                process.stdin.flush()
+                yield from map(json.loads, process.stdout)
+            finally:
+                timer.cancel()
+                process.kill()
+                process.wait()
+                process.stdin.close()
+                process.stdout.close()
+                self.at_work.discard(process)
+
+    def stop(self) -> None:
+        for process in list(self.at_work):
+            process.kill()
+
+
+@contextmanager
+def folder_for(user: int, path: Path) -> Iterator[Path]:
+    """A folder that belongs to this user, for a while."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    if user:
+        os.chown(path, user, user)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def can_box() -> bool:
+    """Whether boxes work here. bubblewrap installed is not enough: a container may refuse it."""
+    if not shutil.which("bwrap"):
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        work = Path(folder) / "work"
+        return any("ready" in line for line in Examiner(True).proctor(PACKAGE, work, 0, []))

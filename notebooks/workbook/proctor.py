@@ -1,0 +1,134 @@
+"""Checks one student's answers, one after the other, in a process of its own.
+
+Started by `grade.py`, in a box (`box.py`) where there is one; the answers are in another box in it.
+What it prints is `run_checks.py`'s lines for each check, between a line that tells the exercise
+and one that tells how it ended.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+
+from workbook import box, launch, run_checks
+from workbook._zygote import preload
+from workbook.launch import FORK, Zygote, find_zygote
+from workbook.runner import DEADLINE
+
+LOOK_SECONDS = 0.2  # between two looks at what an answer uses
+
+
+def say(**fields: object) -> None:
+    os.write(1, json.dumps(fields).encode() + b"\n")
+
+
+def memory(processes: list[psutil.Process]) -> int:
+    """What they use together, in bytes."""
+    used = 0
+    for process in processes:
+        try:
+            used += process.memory_info().rss
+        except psutil.Error:
+            continue
+    return used
+
+
+def size(folder: Path) -> int:
+    """What the files in it take, in bytes."""
+    used = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            try:
+                used += 4096 + os.lstat(os.path.join(path, name)).st_blocks * 512
+            except OSError:
+                continue
+    return used
+
+
+def excess(zygote: Zygote, work: Path) -> str:
+    """What an answer uses too much of, or nothing."""
+    if memory(zygote.processes()) > box.MEMORY:
+        return f"it used more than {box.MEMORY // box.MEBIBYTE} MiB of memory"
+    if size(work) > box.FILES:
+        return f"it wrote more than {box.FILES // box.MEBIBYTE} MiB"
+    return ""
+
+
+def clear(zygote: Zygote, own: set[int]) -> None:
+    """End what an answer has left, but not the zygote, unless they are too many or too quick."""
+    for _ in range(5):
+        left = [process for process in zygote.processes() if process.pid not in own]
+        if not left:
+            return
+        for process in left:
+            try:
+                process.kill()
+            except psutil.Error:
+                continue
+        psutil.wait_procs(left, timeout=0.2)
+    zygote.kill()
+
+
+def check(exercise_id: str, answer: str, work: Path) -> str:
+    """Have an answer checked, and say why that was broken off, if it was."""
+    zygote = find_zygote()
+    zygote.ask({})  # returns when it is ready
+    own = {process.pid for process in zygote.processes()}
+    work.mkdir()
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(work)
+    pid = os.fork()
+    if pid == 0:
+        run_checks.main([exercise_id, answer])
+        os._exit(0)
+    deadline = time.monotonic() + DEADLINE
+    reason = ""
+    while not os.waitpid(pid, os.WNOHANG)[0]:
+        reason = excess(zygote, work)
+        if not reason and time.monotonic() > deadline:
+            reason = f"it was not done after {DEADLINE} s"
+        if reason:
+            zygote.kill()
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            break
+        time.sleep(LOOK_SECONDS)
+    if not zygote.has_ended():
+        clear(zygote, own)
+    shutil.rmtree(work, ignore_errors=True)
+    return reason
+
+
+def become(user: int) -> None:
+    """Give up root's powers: limits are nothing to root."""
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+
+
+def main(arguments: list[str]) -> None:
+    """Check what standard input orders, in a line of JSON."""
+    order = json.loads(sys.stdin.buffer.readline())
+    if order["user"]:
+        become(order["user"])
+    os.environ[FORK] = "1"
+    answers, work = Path(order["answers"]), Path(order["work"])
+    threading.Thread(target=run_checks.leave_with_starter, daemon=True).start()
+    launch.confine(box.inner(answers, work) if order["boxed"] else [])
+    find_zygote()  # which gets ready while we do
+    preload()
+    find_zygote().ask({})
+    say(ready=True)
+    for number, (exercise_id, answer) in enumerate(order["jobs"]):
+        say(exercise=exercise_id)
+        reason = check(exercise_id, answer, work / str(number))
+        say(ended=exercise_id, reason=reason)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

