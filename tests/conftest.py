@@ -18,6 +18,8 @@ os.environ[FORK] = "1"  # hundreds of servers, and an import of FastAPI for each
 # Hundreds of HTTP clients, too, and each would read all certificates anew.
 ssl.create_default_context = functools.cache(ssl.create_default_context)  # type: ignore[assignment]
 
+collect_ignore = ["hostile"]  # brings a conftest.py and checks of its own, in vain
+
 # ── Which test pins what ─────────────────────────────────────────────────────────────────────
 
 

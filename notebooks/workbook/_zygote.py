@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable
@@ -140,6 +141,7 @@ def main(starter: socket.socket) -> NoReturn:
     multiprocessing.process.ORIGINAL_DIR = os.getcwd()  # type: ignore[attr-defined]
     os.environ.clear()
     os.environ.update(request["env"])
+    tempfile.tempdir = None  # and not what it was in our environment
     sys.stdout, sys.stderr = open_output(1, "strict"), open_output(2, "backslashreplace")
     launch.begin_anew(main)
     module = importlib.import_module(request["module"])

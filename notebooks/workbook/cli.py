@@ -153,19 +153,36 @@ def watch(names: Names = None) -> None:
 
 
 @app.command()
+def bundle(
+    out: Annotated[Path, typer.Argument(metavar="OUT.zip", help="the zip to write")],
+) -> None:
+    """For instructors: make the zip that students get. Exit code 1: not made, and why."""
+    from workbook.bundle import BundleError, make_bundle
+
+    try:
+        with console.status("making it, and trying it out"):
+            names = make_bundle(out)
+    except (BundleError, OSError) as error:
+        typer.secho(str(error), fg="red", err=True)
+        raise typer.Exit(1) from None
+    console.print(f"{out}: {len(names)} files. No answer is inside, and its commands work.")
+
+
+@app.command()
 def grade(
     submissions: Annotated[
         Path, typer.Argument(help="a folder with a folder or zip for each student, or a zip of it")
     ],
     out: Annotated[Path, typer.Option(help="where grades, report and feedback go")],
 ) -> None:
-    """Grade a class. Exit code 0: all graded; 1: some could not be; 2: wrong usage.
+    """For instructors: grade a class. Exit code 0: all graded; 1: not all; 2: wrong usage.
 
     Stopped by Ctrl-C, it goes on from there when started again.
     """
     from rich.progress import Progress
 
     from workbook import grade, grade_report
+    from workbook.archives import Unreadable
 
     if not submissions.exists():
         raise fail(f"There is no {submissions}")
@@ -182,6 +199,8 @@ def grade(
     except KeyboardInterrupt:
         console.print("stopped: the same command goes on from here")
         raise typer.Exit(130) from None
+    except Unreadable as error:
+        raise fail(f"{submissions} {error}") from None
     except OSError as error:
         raise fail(error) from None
     ungraded = [student for student in graded.students if student.ungraded]
