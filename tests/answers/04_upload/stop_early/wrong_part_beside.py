@@ -1,9 +1,8 @@
-# Wrong: the limit is the only way out of the loop. Fails: test_a_file_cut_off_leaves_nothing. Hint: 4.
+# Wrong: NAME.part is nobody else's. Fails: test_a_file_within_the_limit_is_stored. Hint: 4.
 """Stores files that are not too big."""
 
 import os
 from pathlib import Path
-from uuid import uuid4
 
 from fastapi import FastAPI, HTTPException, Request
 
@@ -20,14 +19,15 @@ async def keep_file(name: str, request: Request) -> dict[str, int]:
     if int(request.headers.get("content-length", 0)) > MAX_BYTES:
         raise HTTPException(413, TOO_BIG)
     size = 0
-    part = UPLOAD_DIR / f"{uuid4()}.part"
-    with part.open("wb") as out:
-        async for data in request.stream():
-            size += len(data)
-            if size > MAX_BYTES:
-                out.close()
-                part.unlink()
-                raise HTTPException(413, TOO_BIG)
-            out.write(data)
-    part.replace(UPLOAD_DIR / name)
+    part = UPLOAD_DIR / f"{name}.part"
+    try:
+        with part.open("wb") as out:
+            async for data in request.stream():
+                size += len(data)
+                if size > MAX_BYTES:
+                    raise HTTPException(413, TOO_BIG)
+                out.write(data)
+        part.replace(UPLOAD_DIR / name)
+    finally:
+        part.unlink(missing_ok=True)
     return {"size": size}

@@ -1,4 +1,4 @@
-# Wrong: who comes back wants what is new. Fails: test_who_comes_back_gets_the_rest. Hint: 2.
+# Wrong: what comes live needs no id. Fails: test_first_visit_gets_everything. Hint: 1.
 """The news, as a stream: a phone reads it, is cut off, and comes back."""
 
 import asyncio
@@ -59,13 +59,13 @@ async def events(last: int) -> AsyncIterator[str]:
         found = await archive.find_all()
         if last not in range(len(found) + 1):
             last = 0
-        for item in found if last == 0 else []:
+        for item in found[last:]:
             yield f"id: {item.number}\ndata: {item.text}\n\n"
         last = len(found)
         while True:
             item = await queue.get()
             if item.number > last:
-                yield f"id: {item.number}\ndata: {item.text}\n\n"
+                yield f"data: {item.text}\n\n"
     finally:
         readers.discard(queue)
 

@@ -1,9 +1,8 @@
-# Wrong: it goes on at the last id. Fails: test_who_comes_back_gets_the_rest. Hint: 2.
+# Wrong: isdigit() says what int() takes. Fails: test_an_unknown_id_gets_everything. Hint: 3.
 """The news, as a stream: a phone reads it, is cut off, and comes back."""
 
 import asyncio
 import os
-import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
@@ -59,7 +58,7 @@ async def events(last: int) -> AsyncIterator[str]:
         found = await archive.find_all()
         if last not in range(len(found) + 1):
             last = 0
-        for item in found[max(last - 1, 0) :]:
+        for item in found[last:]:
             yield f"id: {item.number}\ndata: {item.text}\n\n"
         last = len(found)
         while True:
@@ -72,6 +71,6 @@ async def events(last: int) -> AsyncIterator[str]:
 
 @app.get("/news")
 async def read_news(last_event_id: Annotated[str, Header()] = "") -> StreamingResponse:
-    last = int(last_event_id) if re.fullmatch("[0-9]{1,9}", last_event_id) else 0
+    last = int(last_event_id) if last_event_id.isdigit() else 0
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return StreamingResponse(events(last), media_type="text/event-stream", headers=headers)
