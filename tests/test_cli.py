@@ -67,6 +67,14 @@ def test_alone_it_lists_the_sections() -> None:
         assert section.question in listed.stdout
 
 
+def test_task_says_what_is_wrong_and_what_to_reach() -> None:
+    shown = workbook("task", "slow_reader")
+    assert shown.returncode == 0
+    assert "the whole room falls silent" in shown.stdout
+    assert "• A stalled member does not make the app's memory grow" in shown.stdout
+    assert "Check it: workbook check slow_reader" in shown.stdout
+
+
 def test_run_starts_an_app_shows_the_line_and_ends_with_ctrl_c() -> None:
     command = ["run", "01", "--port", "0", "--no-browser"]
     with running(*command, until=r"http://\S+(?=\n)", end=signal.SIGINT) as (url, log):
@@ -78,7 +86,13 @@ def test_run_starts_an_app_shows_the_line_and_ends_with_ctrl_c() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "advice"),
-    [(["run", "wesocket"], "03_websocket"), (["run", "0"], "01_async_vs_def"), (["rum"], "run")],
+    [
+        (["run", "wesocket"], "03_websocket"),
+        (["run", "0"], "01_async_vs_def"),
+        (["rum"], "run"),
+        (["task", "03"], "slow_reader"),
+        (["--lang", "fr"], "zh"),
+    ],
 )
 def test_a_wrong_word_gets_advice_and_exit_code_2(arguments: list[str], advice: str) -> None:
     refused = workbook(*arguments)
@@ -87,20 +101,24 @@ def test_a_wrong_word_gets_advice_and_exit_code_2(arguments: list[str], advice: 
     assert "Traceback" not in refused.stderr
 
 
-def test_lab_opens_on_the_notebooks_and_prints_its_address(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("language", "folder"), [("en", "notebooks"), ("zh", "notebooks/zh")])
+def test_lab_opens_on_the_notebooks_and_prints_its_address(
+    language: str, folder: str, tmp_path: Path
+) -> None:
     """As root, too: where the tests run as root, this is."""
     env = {name: str(tmp_path / name) for name in ("HOME", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
     # jsonschema does without this one, which takes seconds to compile a grammar (`notebook_run`).
     (tmp_path / "rfc3987_syntax.py").write_text("raise ImportError")
     env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    command = ["lab", "--no-browser", "--port", "0"]
+    command = ["--lang", language, "lab", "--no-browser", "--port", "0"]
     until = r"http://127\S+token=\w+"
-    with running(*command, until=until, end=signal.SIGTERM, **env) as (address, _):
-        token = address.partition("token=")[2]
+    with running(*command, until=until, end=signal.SIGTERM, **env) as (address, _log):
+        first, _, token = address.partition("?token=")
+        assert first.endswith(f"/{folder}/00_start_here.ipynb")
         patient = httpx.HTTPTransport(retries=5)  # it prints the address before it listens
         with httpx.Client(transport=patient, timeout=20) as client:
             listing = client.get(
-                re.sub(r"/lab.*", "/api/contents/notebooks/01_async_vs_def.ipynb", address),
+                re.sub(r"/lab.*", f"/api/contents/{folder}/01_async_vs_def.ipynb", address),
                 params={"token": token, "content": 0},
             )
     assert listing.raise_for_status().json()["type"] == "notebook"

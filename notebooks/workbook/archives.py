@@ -20,6 +20,8 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from workbook.language import _
+
 # Of one submission:
 MAX_ENTRIES = 20_000  # files and folders looked at
 MAX_ARCHIVES = 50  # opened
@@ -97,11 +99,12 @@ class Reading(contextlib.ExitStack):
         """A file's bytes. Raises Unreadable, also for more than `limit`."""
         with _reasons(node):
             if node.folder:
-                raise Unreadable("is a folder, not a file")
+                raise Unreadable(_("is a folder, not a file"))
             with node.open() as file:
                 data = file.read(limit + 1)
             if len(data) > limit:
-                raise Unreadable(f"is larger than the {limit:,} bytes that are read of it")
+                told = _("is larger than the {limit:,} bytes that are read of it")
+                raise Unreadable(told.format(limit=limit))
         return data
 
     def children(self, node: Node) -> list[Node]:
@@ -110,14 +113,16 @@ class Reading(contextlib.ExitStack):
             listed = self._unzip(node) if node.listing is None else node.listing()
             nodes = list(islice(listed, MAX_ENTRIES + 1))
         if len(nodes) > MAX_ENTRIES:
-            raise Unreadable(f"holds more than {MAX_ENTRIES:,} files and folders")
+            told = _("holds more than {count:,} files and folders")
+            raise Unreadable(told.format(count=MAX_ENTRIES))
         return sorted((n for n in nodes if not n.ignored), key=lambda n: (n.name, n.changed))
 
     def _unzip(self, node: Node) -> Iterator[Node]:
         if not node.name.lower().endswith(".zip"):
-            raise Unreadable("is neither a folder nor a zip")
+            raise Unreadable(_("is neither a folder nor a zip"))
         if not self.archives_left:
-            raise Unreadable(f"is one archive too many: {MAX_ARCHIVES} are opened")
+            told = _("is one archive too many: {count} are opened")
+            raise Unreadable(told.format(count=MAX_ARCHIVES))
         self.archives_left -= 1
         raw: io.BytesIO | io.FileIO
         if node.path:
@@ -141,13 +146,14 @@ class Reading(contextlib.ExitStack):
                 continue
             try:
                 if len(here.path.parts) > MAX_DEPTH:
-                    raise Unreadable("lies too deep in folders")
+                    raise Unreadable(_("lies too deep in folders"))
                 nodes = self.children(here.node)
                 if len(nodes) > entries_left:
-                    raise Unreadable(f"is left out: in all, {MAX_ENTRIES:,} files are looked at")
+                    told = _("is left out: in all, {count:,} files are looked at")
+                    raise Unreadable(told.format(count=MAX_ENTRIES))
                 entries_left -= len(nodes)
             except Unreadable as error:
-                problems.append(f"{shown(here.path)} {error}.")
+                problems.append(sentence(here, error))
             else:
                 packed = here.node.changed if here.node.archive else here.packed
                 todo += [Found(here.path / n.name, n, packed, here.upload) for n in nodes]
@@ -158,7 +164,7 @@ class _Bounded(io.BufferedReader):
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > MAX_CONTENTS:
-            raise Unreadable("has too many members: unzip it, and grade the folder")
+            raise Unreadable(_("has too many members: unzip it, and grade the folder"))
         return super().read(size)
 
 
@@ -172,9 +178,14 @@ def _reasons(node: Node) -> Iterator[None]:
     except Unreadable:
         raise
     except OSError as error:
-        raise Unreadable(f"cannot be read: {error.strerror or 'it is damaged'}") from None
+        why = error.strerror or _("it is damaged")
+        raise Unreadable(_("cannot be read: {why}").format(why=why)) from None
     except Exception:  # a damaged zip makes zipfile raise whatever the damage leads to
-        raise Unreadable("is damaged, or not what its name says") from None
+        raise Unreadable(_("is damaged, or not what its name says")) from None
+
+
+def sentence(found: Found, problem: object) -> str:
+    return _("{path} {problem}.").format(path=shown(found.path), problem=problem)
 
 
 def shown(text: object) -> str:
@@ -200,7 +211,7 @@ def on_disk(path: Path) -> Node:
     if stat.S_ISREG(status.st_mode):
         return Node(path.name, changed, lambda: path.open("rb"), path=path)
     link = stat.S_ISLNK(status.st_mode)
-    oddity = "is a link, which is not followed" if link else "is a device or a pipe"
+    oddity = _("is a link, which is not followed") if link else _("is a device or a pipe")
     return Node(path.name, changed, oddity=oddity)
 
 
@@ -219,7 +230,7 @@ def _zip_members(archive: zipfile.ZipFile) -> list[Member]:
     """The members, each with its path's parts: no root, no `..`, names decoded."""
     infos = archive.infolist()
     if any(info.flag_bits & 0x1 for info in infos):
-        raise Unreadable("is encrypted: it needs a password")
+        raise Unreadable(_("is encrypted: it needs a password"))
     unflagged = [i.orig_filename.encode("cp437") for i in infos if not i.flag_bits & 0x800]
     encoding = _guess_encoding(b"\n".join(unflagged))
     members = []
@@ -264,9 +275,9 @@ def _zip_level(archive: zipfile.ZipFile, members: list[Member], depth: int = 0) 
 def _zip_file(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> Node:
     oddity = ""
     if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
-        oddity = "is a link, a device or a pipe"
+        oddity = _("is a link, a device or a pipe")
     elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        oddity = "is compressed in an unusual way"  # zipfile inflates those without a bound
+        oddity = _("is compressed in an unusual way")  # zipfile inflates those without a bound
     return Node(name, _stored_time(info), lambda: archive.open(info), oddity=oddity)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workbook.grades import Limit
+from workbook.language import _
 from workbook.launch import PACKAGE
 from workbook.sections import ROOT
 
@@ -66,19 +67,25 @@ def inner(answers: Path, work: Path) -> list[str]:
 def limits(boxed: bool) -> list[Limit]:
     """What of an answer's misdeeds this machine can prevent, with boxes or without."""
     posix = os.name == "posix"
-    by_box = "bubblewrap" if boxed else "install bubblewrap (Linux; a container may refuse it)"
-    by_resource = "resource" if posix else "grade on Linux"
+    install = _("install bubblewrap (Linux; a container may refuse it)")
+    by_box = "bubblewrap" if boxed else install
+    by_resource = "resource" if posix else _("grade on Linux")
+    time = _("Using more than {seconds} s of processor time").format(seconds=CPU_SECONDS)
+    memory = _("Using more than {size} MiB of memory").format(size=MEMORY // MEBIBYTE)
+    processes = _("Running more than {count} processes and threads").format(count=PROCESSES)
+    files = _("Writing files of more than {size} MiB").format(size=FILES // MEBIBYTE)
+    deadline = _("a deadline for each wait, and for each exercise")
     return [
-        Limit("Reading the checks, the solutions or others' answers", boxed, by_box),
-        Limit("Writing outside of its own folder", boxed, by_box),
-        Limit("Connecting to anything but its own checks", boxed, by_box),
-        Limit("Seeing or ending processes that are not its own", boxed, by_box),
-        Limit("Leaving something running", posix, "bubblewrap" if boxed else by_resource),
-        Limit(f"Using more than {CPU_SECONDS} s of processor time", posix, by_resource),
-        Limit(f"Using more than {MEMORY // MEBIBYTE} MiB of memory", posix, "watching"),
-        Limit(f"Running more than {PROCESSES} processes and threads", posix and boxed, by_box),
-        Limit(f"Writing files of more than {FILES // MEBIBYTE} MiB", posix, by_resource),
-        Limit("Running on for ever", True, "a deadline for each wait, and for each exercise"),
+        Limit(_("Reading the checks, the solutions or others' answers"), boxed, by_box),
+        Limit(_("Writing outside of its own folder"), boxed, by_box),
+        Limit(_("Connecting to anything but its own checks"), boxed, by_box),
+        Limit(_("Seeing or ending processes that are not its own"), boxed, by_box),
+        Limit(_("Leaving something running"), posix, "bubblewrap" if boxed else by_resource),
+        Limit(time, posix, by_resource),
+        Limit(memory, posix, _("watching")),
+        Limit(processes, posix and boxed, by_box),
+        Limit(files, posix, by_resource),
+        Limit(_("Running on for ever"), True, deadline),
     ]
 
 
@@ -87,7 +94,7 @@ def limit_resources() -> None:
     import resource
 
     def limit(kind: int, value: int) -> None:
-        _, hard = resource.getrlimit(kind)
+        _soft, hard = resource.getrlimit(kind)
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (value, value))
 

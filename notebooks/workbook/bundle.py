@@ -13,23 +13,24 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from workbook.exercises import EXERCISES, Exercise
+from rich.cells import cell_len
+
+from workbook.exercises import DOCSTRING, EXERCISES, Exercise
 from workbook.installation import PROJECT
+from workbook.language import _, language
 from workbook.launch import FORK, PACKAGE
 from workbook.progress import is_solved
+from workbook.results import WORD
 from workbook.sections import ROOT, SECTIONS
 
 DATE = (2020, 2, 2, 0, 0, 0)  # no file's own, so that the same contents make the same zip
 WORDS = 18  # in a row, two or three lines of code: shorter runs can be alike by chance
 COMMAND_SECONDS = 120
+COLUMNS = 96  # of a task in a starter; a Chinese character takes two
+CHINESE = ROOT / "notebooks" / "zh"
+LINK = re.compile(r"\]\((?!https?:|#)([^)\s#]+)")
 
 Contents = Mapping[str, str]  # each file's text, by its path in the workbook, with slashes
-
-PUT_BACK = "Put the starter back: students get exercises/ as it is here."
-WITHOUT_ANSWERS = (
-    "Not all of solutions/ and tests/answers/ is here, so whether the bundle gives an answer away "
-    "can't be told. Make it from the whole workbook."
-)
 
 
 class BundleError(Exception):
@@ -44,7 +45,11 @@ def make_bundle(out: Path) -> list[str]:
     Then `out` is as it was.
     """
     if not all(e.solution.is_file() and len(answers(e)) > 1 for e in EXERCISES):
-        raise BundleError(WITHOUT_ANSWERS)
+        without_answers = _(
+            "Not all of solutions/ and tests/answers/ is here, so whether the bundle gives an "
+            "answer away can't be told. Make it from the whole workbook."
+        )
+        raise BundleError(without_answers)
     contents = collect()
     prove_nothing_leaks(contents)
     prove_links_lead_somewhere(contents)
@@ -62,7 +67,7 @@ def make_bundle(out: Path) -> list[str]:
 
 
 def collect() -> dict[str, str]:
-    """Read all that students get, and nothing that merely lies beside it.
+    """Read all that students get, in their language, and nothing that merely lies beside it.
 
     Raises BundleError for a file that is missing or isn't text.
     """
@@ -73,12 +78,53 @@ def collect() -> dict[str, str]:
             if path.suffix == ".ipynb":
                 text = without_outputs(text)
         except (OSError, ValueError) as error:
-            raise BundleError(f"{path} can't be put into the bundle: {error}") from None
-        if path.parent == ROOT:
+            told = _("{file} can't be put into the bundle: {error}")
+            raise BundleError(told.format(file=path, error=error)) from None
+        if path.parent == ROOT or path.name == "README.md":
             text = for_students(text)
         # Here it would run for the workbook's own repository; there GitHub finds it.
         contents[name_of(path).replace(".github/class/", ".github/workflows/")] = text
-    return contents
+    return in_chinese(contents) if language() == "zh" else contents
+
+
+def in_chinese(contents: Contents) -> dict[str, str]:
+    """With README and tasks for who reads Chinese. A command in CI can't know that, and is told."""
+    readme = name_of(CHINESE / "README.md")
+    folder = posixpath.dirname(readme)
+    workflow = ".github/workflows/check.yml"
+    chinese = {name: text for name, text in contents.items() if name != readme}
+    chinese["README.md"] = LINK.sub(
+        lambda link: f"]({posixpath.normpath(posixpath.join(folder, link[1]))}", contents[readme]
+    )
+    chinese[workflow] = re.sub(
+        r"( +)COLUMNS: .*\n", r"\g<0>\1WORKBOOK_LANG: zh\n", contents[workflow]
+    )
+    for exercise in EXERCISES:
+        starter = name_of(exercise.file)
+        chinese[starter] = with_task(contents[starter], exercise.task)
+    return chinese
+
+
+def with_task(starter: str, task: str) -> str:
+    """The starter, its docstring another one."""
+    docstring = f'"""{wrap(task)}\n"""'.replace("\\", "\\\\")
+    return DOCSTRING.sub(lambda _english: docstring, starter)
+
+
+def wrap(text: str) -> str:
+    """Break lines between Chinese characters, too, and indent what follows as the first line is."""
+    lines = []
+    for paragraph in text.splitlines():
+        start = re.match(r" *(- )?", paragraph)
+        assert start
+        line = start[0]
+        for word in WORD.findall(paragraph[start.end() :]):
+            if line.strip(" -") and cell_len(line + word.rstrip()) > COLUMNS:
+                lines.append(line.rstrip())
+                line = " " * start.end()
+            line += word
+        lines.append(line.rstrip())
+    return "\n".join(lines)
 
 
 def find_files() -> Iterable[Path]:
@@ -86,7 +132,8 @@ def find_files() -> Iterable[Path]:
         yield ROOT / name
     yield ROOT / ".github" / "class" / "check.yml"
     yield from ROOT.glob("README*.md")
-    for folder in (ROOT / "notebooks", ROOT / "notebooks" / "zh"):
+    yield CHINESE / "README.md"
+    for folder in (ROOT / "notebooks", CHINESE):
         for stem in ("00_start_here", *(section.stem for section in SECTIONS)):
             yield from folder.glob(f"{stem}.ipynb")
     for section in SECTIONS:
@@ -124,7 +171,8 @@ def for_students(text: str) -> str:
     text = re.sub(r"(?ms)^(<!--|#) workbook only\b.*?^(<!--|#) /workbook only\b.*?\n", "", text)
     text = re.sub(r"(?ms)^<!-- bundle only\n(.*?)^/bundle only -->\n", r"\1", text)
     if stray := re.search(r".*\b(workbook|bundle) only\b.*", text):
-        raise BundleError(f"The line {stray[0]!r} has no partner: see for_students in bundle.py.")
+        told = _("The line {line!r} has no partner: see for_students in bundle.py.")
+        raise BundleError(told.format(line=stray[0]))
     return text
 
 
@@ -163,12 +211,17 @@ def prove_nothing_leaks(contents: Contents) -> None:
     for exercise in EXERCISES:
         starter = name_of(exercise.file)
         if is_solved(exercise) or "TODO" not in contents[starter]:
-            raise BundleError(f"{starter} has been worked on. {PUT_BACK}")
+            told = _(
+                "{starter} has been worked on. "
+                "Put the starter back: students get exercises/ as it is here."
+            )
+            raise BundleError(told.format(starter=starter))
     secret = secrets(contents)
     for name, text in contents.items():
         if found := secret.keys() & code_runs(plain(name, text)):
             run = min(found)
-            raise BundleError(f"{name} gives {name_of(secret[run])} away: … {run} …")
+            told = _("{file} gives {answer} away: … {run} …")
+            raise BundleError(told.format(file=name, answer=name_of(secret[run]), run=run))
 
 
 def secrets(contents: Contents) -> dict[str, Path]:
@@ -186,8 +239,12 @@ def secrets(contents: Contents) -> dict[str, Path]:
         for answer in answers(exercise):
             own = runs(answer.read_text(encoding="utf-8")) - shared
             if not own:
+                told = _(
+                    "{starter}, or one beside it, holds all of {answer}. "
+                    "Put the starter back: students get exercises/ as it is here."
+                )
                 starter, whole = name_of(exercise.file), name_of(answer)
-                raise BundleError(f"{starter}, or one beside it, holds all of {whole}. {PUT_BACK}")
+                raise BundleError(told.format(starter=starter, answer=whole))
             secret |= dict.fromkeys(own, answer)
     return secret
 
@@ -239,11 +296,12 @@ def prove_links_lead_somewhere(contents: Contents) -> None:
     """Follow README's and the notebooks' links. Raises BundleError for one to nothing in here."""
     folders = {posixpath.dirname(name) for name in contents}
     for name, text in contents.items():
-        if name.endswith(".ipynb") or name.startswith("README"):
-            for link in re.findall(r"\]\((?!https?:|#)([^)\s#]+)", text):
+        if name.endswith(".ipynb") or posixpath.basename(name).startswith("README"):
+            for link in LINK.findall(text):
                 to = posixpath.normpath(posixpath.join(posixpath.dirname(name), link))
                 if to not in contents and to not in folders:
-                    raise BundleError(f"{name} links to {link}, which students don't get.")
+                    told = _("{file} links to {link}, which students don't get.")
+                    raise BundleError(told.format(file=name, link=link))
 
 
 def prove_commands_work(bundle: Path) -> None:
@@ -253,6 +311,9 @@ def prove_commands_work(bundle: Path) -> None:
     """
     exercise = EXERCISES[0]
     count = len(exercise.titles)
+    passed = _("{passed} of {count} checks")
+    heading = exercise.hints[0].partition("\n")[0]
+    hint = _("hint {number} of {count}: {heading}")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         with zipfile.ZipFile(bundle) as archive:
             archive.extractall(folder)
@@ -261,19 +322,22 @@ def prove_commands_work(bundle: Path) -> None:
         expect(root, ["-c", own_copy], 0, str(root))
         expect(root, ["-m", "workbook"], 0, exercise.section)
         # A starter is not solved, and a command that crashes has exit code 1, too.
-        expect(root, ["-m", "workbook", "check", exercise.name], 1, f"of {count} checks")
-        expect(root, ["-m", "workbook", "hint", exercise.name], 0, "hint 1 of")
+        some = passed.format(passed="", count=count).strip()
+        expect(root, ["-m", "workbook", "check", exercise.name], 1, some)
+        first = hint.format(number=1, count=len(exercise.hints), heading=heading)
+        expect(root, ["-m", "workbook", "hint", exercise.name], 0, first)
         solution = exercise.solution.read_text(encoding="utf-8")
         (root / name_of(exercise.file)).write_text(solution, encoding="utf-8")
-        expect(root, ["-m", "workbook", "check", exercise.name], 0, f"{count} of {count} checks")
+        all_passed = passed.format(passed=count, count=count)
+        expect(root, ["-m", "workbook", "check", exercise.name], 0, all_passed)
 
 
 def expect(root: Path, arguments: list[str], code: int, saying: str) -> None:
     """Run this Python there, with the package from there: not the one that is installed here."""
     env = {**os.environ, "PYTHONPATH": str(root / "notebooks"), "PYTHONIOENCODING": "utf-8"}
-    env |= {"COLUMNS": "120"}
+    env |= {"COLUMNS": "120", "WORKBOOK_LANG": language()}
     env.pop(FORK, None)
-    command = f"Unzipped, `{' '.join(['python', *arguments])}`"
+    command = " ".join(["python", *arguments])
     try:
         ended = subprocess.run(
             [sys.executable, *arguments],
@@ -287,9 +351,19 @@ def expect(root: Path, arguments: list[str], code: int, saying: str) -> None:
             timeout=COMMAND_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        raise BundleError(f"{command} takes over {COMMAND_SECONDS} s.") from None
+        told = _("Unzipped, `{command}` takes over {seconds} s.")
+        raise BundleError(told.format(command=command, seconds=COMMAND_SECONDS)) from None
     if ended.returncode != code or saying not in ended.stdout:
+        told = _(
+            "Unzipped, `{command}` should end with exit code {code} and say {saying!r}. "
+            "It ended with {ended} and said:\n{said}"
+        )
         raise BundleError(
-            f"{command} should end with exit code {code} and say {saying!r}. "
-            f"It ended with {ended.returncode} and said:\n{ended.stdout}"
+            told.format(
+                command=command,
+                code=code,
+                saying=saying,
+                ended=ended.returncode,
+                said=ended.stdout,
+            )
         )

@@ -14,8 +14,11 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from rich.cells import cell_len
 
+from workbook import pad
 from workbook.exercises import EXERCISES, Exercise
+from workbook.language import _, catalogue, language
 from workbook.launch import FORK
 from workbook.server import STOP_SECONDS, Server, ServerError, serve
 
@@ -25,13 +28,16 @@ FLOOD_BYTES = 3_000_000
 
 Start = Callable[..., Server]
 
+catalogue(language())  # read it once, before this process is forked for each exercise
+
 
 class Advice(AssertionError):
     """A check that failed, told so that a student can act on it."""
 
     def __init__(self, did: str, expected: str, seen: object, hint: int | None = None) -> None:
-        lines = [f"did:      {did}", f"expected: {expected}", f"seen:     {seen}"]
-        super().__init__("\n".join(lines))
+        said = {_("did:"): did, _("expected:"): expected, _("seen:"): seen}
+        width = max(map(cell_len, said)) + 1
+        super().__init__("\n".join(f"{pad(label, width)}{text}" for label, text in said.items()))
         self.hint = hint
 
 
@@ -82,7 +88,8 @@ def start(request: pytest.FixtureRequest) -> Iterator[Start]:
                 path, env=env, start_seconds=START_SECONDS, most_log_bytes=10 * FLOOD_BYTES
             )
         except (OSError, RuntimeError) as error:  # of whatever kind: the next would end likewise
-            failed[key] = Advice(f"started {path.name}", "it accepts requests", error)
+            did = _("started {file}").format(file=path.name)
+            failed[key] = Advice(did, _("it accepts requests"), error)
             raise failed[key] from None
         servers.append(server)
         return server
@@ -95,7 +102,8 @@ def start(request: pytest.FixtureRequest) -> Iterator[Start]:
             complaints.append(complaint)
             stash[FAILED_END] = True
     if complaints:
-        raise Advice(f"stopped {path.name}", "it ends and leaves nothing behind", complaints[0])
+        did = _("stopped {file}").format(file=path.name)
+        raise Advice(did, _("it ends and leaves nothing behind"), complaints[0])
 
 
 FAILED_START = pytest.StashKey[dict[str, Advice]]()
@@ -117,11 +125,13 @@ def end(server: Server, quickly: bool = False) -> str | None:
         complaint = str(error).partition("\n")[0]
     left = [p for p in psutil.wait_procs(children, timeout=0.5 if quickly else 2)[1] if is_alive(p)]
     if left:
-        complaint = complaint or f"it left a process running: {left[0].pid}"
+        told = _("it left a process running: {pid}").format(pid=left[0].pid)
+        complaint = complaint or told
         for child in left:
             child.kill()
     if server.logged_bytes > FLOOD_BYTES:
-        complaint = complaint or f"it floods its log: {server.logged_bytes // 1_000_000} MB"
+        size = server.logged_bytes // 1_000_000
+        complaint = complaint or _("it floods its log: {size} MB").format(size=size)
     return complaint
 
 
@@ -161,15 +171,18 @@ def pytest_runtest_makereport(
         hint = error.hint if isinstance(error, Advice) else None
         if not isinstance(error, Advice):
             title = exercise.titles[getattr(item, "originalname", item.name)]
-            error = Advice(title, "the conversation goes as the task says", surprise(error))
+            expected = _("the conversation goes as the task says")
+            error = Advice(title, expected, surprise(error))
         text = str(error)
         if own := own_traceback(item):
-            text += f"\n\nYour app's own traceback:\n\n{own}"
+            text += "\n\n" + _("Your app's own traceback:") + f"\n\n{own}"
         report.advice, report.hint = text, hint
         if hint:
-            text += f"\n\nHint {hint} of {len(exercise.hints)}: {exercise.hints[hint - 1]}"
+            told = _("Hint {number} of {count}: {text}")
+            hints = exercise.hints
+            text += "\n\n" + told.format(number=hint, count=len(hints), text=hints[hint - 1])
         else:
-            text += f"\n\nNext: workbook hint {exercise.name}"
+            text += "\n\n" + _("Next: workbook hint {name}").format(name=exercise.name)
         if not item.config.option.fulltrace:  # for who writes checks: pytest --full-trace
             report.longrepr = text
             report.sections.clear()
@@ -179,12 +192,14 @@ def pytest_runtest_makereport(
 def surprise(error: BaseException) -> str:
     """What went wrong between a check and an answer, in a sentence."""
     if isinstance(error, httpx.TimeoutException | TimeoutError):
-        return "nothing came in time"
+        return _("nothing came in time")
     if isinstance(error, httpx.TransportError | OSError):
-        return f"the connection broke: {str(error) or type(error).__name__}"
+        why = str(error) or type(error).__name__
+        return _("the connection broke: {why}").format(why=why)
     frames = traceback.extract_tb(error.__traceback__)
     where = next((f.line for f in reversed(frames) if f.name.startswith("test_")), "")
-    return f"{type(error).__name__}: {error}, at `{where}`"
+    kind = type(error).__name__
+    return _("{kind}: {error}, at `{line}`").format(kind=kind, error=error, line=where)
 
 
 def own_traceback(item: pytest.Item) -> str:

@@ -1,5 +1,6 @@
 """Have one student's answers checked: by a proctor (`proctor.py`), in a box where there is one."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -8,19 +9,19 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from workbook import box
 from workbook.exercises import EXERCISES
+from workbook.language import language
 from workbook.launch import PACKAGE
 from workbook.runner import DEADLINE, Outcome, complete, outcome, run
 from workbook.sections import ROOT
 
 FIRST_USER = 61_000  # for root, who makes each proctor a user of its own, beyond systemd's
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "WORKBOOK_LANG")
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ")
 
 Result = tuple[list[Outcome], str]  # and why it was broken off
 
@@ -35,11 +36,12 @@ class Examiner:
 
     boxed: bool
     at_work: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    stopped: bool = False
 
     def check(
         self, answers: Mapping[str, Path], work: Path, seat: int
     ) -> Iterator[tuple[str, Result]]:
-        """The result for each answer, by its exercise's id, as they come.
+        """The result for each answer, by its exercise's id, in their order, as they come.
 
         All answers lie in folders of one folder, this student's alone. `work` is a folder to be
         made, and `seat` a number that no other proctor at work has. An answer whose check the
@@ -50,7 +52,7 @@ class Examiner:
                 if exercise.id in answers:
                     yield exercise.id, (run(exercise, answers[exercise.id]).outcomes, "")
             return
-        jobs = [(e.id, str(answers[e.id])) for e in EXERCISES if e.id in answers]
+        jobs = [(name, str(path)) for name, path in answers.items()]
         folder = next(iter(answers.values())).parents[1]
         exercises = {exercise.id: exercise for exercise in EXERCISES}
         seen: dict[str, Outcome] = {}
@@ -66,11 +68,14 @@ class Examiner:
         self, answers: Path, work: Path, seat: int, jobs: list[tuple[str, str]]
     ) -> Iterator[dict[str, Any]]:
         """What a proctor tells, line by line."""
+        if self.stopped:
+            return
         user = FIRST_USER + seat if self.boxed and is_root() else 0
         order = {"user": user, "boxed": self.boxed, "jobs": jobs}
         order |= {"answers": str(answers), "work": str(work)}
         env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         env |= {"HOME": str(work), "PYTHONPATH": str(ROOT / "notebooks")}
+        env |= {"WORKBOOK_LANG": language()}
         env |= {"PYTHONIOENCODING": "utf-8", "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-P", str(PACKAGE / "proctor.py")]
         with folder_for(user, work):
@@ -82,7 +87,7 @@ class Examiner:
                 start_new_session=True,  # Ctrl-C is for us, who end it
             )
             self.at_work.add(process)
-            timer = threading.Timer(60 + 1.5 * DEADLINE * len(jobs), process.kill)
+            timer = threading.Timer(60 + 1.5 * DEADLINE * len(jobs), end, [process])
             timer.start()
             assert process.stdin
             assert process.stdout
@@ -92,18 +97,26 @@ class Examiner:
                 yield from map(json.loads, process.stdout)
             finally:
                 timer.cancel()
-                process.kill()
+                end(process)
                 process.wait()
-                process.stdin.close()
                 process.stdout.close()
                 self.at_work.discard(process)
 
     def stop(self) -> None:
+        self.stopped = True
         for process in list(self.at_work):
-            process.kill()
+            end(process)
 
 
-@contextmanager
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a proctor: by its lifeline, too, for one that became another user outlives its box."""
+    assert process.stdin
+    process.kill()
+    with contextlib.suppress(OSError):
+        process.stdin.close()
+
+
+@contextlib.contextmanager
 def folder_for(user: int, path: Path) -> Iterator[Path]:
     """A folder that belongs to this user, for a while."""
     shutil.rmtree(path, ignore_errors=True)

@@ -15,11 +15,13 @@ from workbook import box
 from workbook.examine import Examiner, Result, can_box
 from workbook.exercises import EXERCISES, Exercise
 from workbook.grades import Grade, GradedClass, Student
+from workbook.language import _, language
 from workbook.launch import PACKAGE
 from workbook.runner import Outcome
 from workbook.submissions import Submission, read_submissions
 
 WORK = ".work"  # in the output folder: copies of the answers, and what has been graded already
+TRIES = 3  # of a student whose proctor did not come to its end
 SEATS = 6 * (os.cpu_count() or 1)  # students at once: most of a check is waiting
 
 
@@ -47,11 +49,11 @@ class Kept:
 
 
 def key(exercise: Exercise, answer: Path) -> str:
-    """Changes when the answer does, or what checks it."""
+    """Changes when the answer does, or what checks it, or the language in which it is told."""
     digest = hashlib.sha256()
     for file in (answer, exercise.checks, PACKAGE / "checking.py"):
         digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return f"{exercise.id} {digest.hexdigest()}"
+    return f"{exercise.id} {language()} {digest.hexdigest()}"
 
 
 def grade(
@@ -105,21 +107,26 @@ def grade_student(
     exercises = {exercise.id: exercise for exercise in EXERCISES}
     keys = {name: key(exercises[name], path) for name, path in submission.answers.items()}
     results = {name: kept.results[keys[name]] for name in keys if keys[name] in kept.results}
-    for _ in results:
+    for _name in results:
         done()
-    todo = {name: path for name, path in submission.answers.items() if name not in results}
-    for name, result in examiner.check(todo, work, seat) if todo else ():
-        results[name] = result
-        kept.add(keys[name], result)
-        done()
+    todo = [name for name in submission.answers if name not in results]
+    for _time in range(TRIES):
+        answers = {name: submission.answers[name] for name in todo}
+        for name, result in examiner.check(answers, work, seat) if todo else ():
+            results[name] = result
+            kept.add(keys[name], result)
+            done()
+        todo = [name for name in todo if name not in results]
+        todo = todo[1:] + todo[:1]  # what ended its proctor waits for the others
     grades = [
         Grade(exercise, tuple(results[exercise.id][0]), results[exercise.id][1])
         if exercise.id in results
         else Grade(exercise, (), missing=exercise.id not in submission.answers)
         for exercise in EXERCISES
     ]
-    broken_off = ", ".join(name for name in todo if name not in results)
-    ungraded = broken_off and f"The checks broke off at {broken_off}: grade again."
+    ungraded = ""
+    if broken_off := _(", ").join(todo):
+        ungraded = _("The checks broke off at {names}: grade again.").format(names=broken_off)
     return Student(
         submission.name, tuple(grades), submission.notes, submission.unreadable or ungraded
     )

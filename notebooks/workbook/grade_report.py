@@ -19,7 +19,6 @@ from workbook import grade_text
 from workbook.exercises import EXERCISES, Exercise
 from workbook.grade_text import (
     MARKS,
-    _,
     advise,
     feedback,
     kind,
@@ -32,6 +31,7 @@ from workbook.grade_text import (
     points,
 )
 from workbook.grades import GradedClass, Student
+from workbook.language import _, language
 from workbook.sections import SECTIONS
 
 NAME_CHARS = 60  # of a folder, so that even four bytes for each stay below a file system's 255
@@ -103,7 +103,7 @@ def grades_csv(graded: GradedClass, folders: list[str]) -> str:
         ]
         total = "" if unsure else number(student.score)
         row = [cell(student.name), total, number(GradedClass.MAX_SCORE), *scores]
-        writer.writerow([*row, cell("; ".join(notes(student))), cell(folder)])
+        writer.writerow([*row, cell(_("; ").join(notes(student))), cell(folder)])
     return "\ufeff" + rows.getvalue()  # by this mark Excel knows UTF-8
 
 
@@ -119,7 +119,7 @@ def gradescope(student: Student) -> str:
         worth = round(1 / len(grade.exercise.titles), 4)
         for count, (check, title) in enumerate(grade.exercise.titles.items(), 1):
             test = {
-                "name": f"{grade.exercise.id}: {title}",
+                "name": _(": ").join((grade.exercise.id, title)),
                 "number": f"{place(grade.exercise)}.{count}",
                 "score": worth if check in passing else 0,
                 "max_score": worth,
@@ -212,7 +212,8 @@ def misconceptions(graded: GradedClass) -> list[Misconception]:
                     continue
                 seen.add(outcome.advice)
                 hint = exercise.hints[outcome.hint - 1].partition("\n")[0] if outcome.hint else ""
-                line = re.search(r"^seen: +(.*)", plain(outcome.advice), re.MULTILINE)
+                seen_line = rf"^{re.escape(_('seen:'))} *(.*)"
+                line = re.search(seen_line, plain(outcome.advice), re.MULTILINE)
                 example = line[1] if line else plain(outcome.advice).partition("\n")[0]
                 key = (exercise.id, outcome.check, outcome.hint)
                 new = Misconception(exercise, outcome.title, hint, example, len(checked))
@@ -237,6 +238,7 @@ def page(graded: GradedClass, folders: list[str]) -> str:
     scores = [student.score for student in graded.students if not student.ungraded]
     return environment.get_template("report.html.jinja").render(
         _=_,
+        language=language(),
         text=grade_text,
         graded=graded,
         numbered=list(enumerate(graded.students, 1)),

@@ -9,14 +9,9 @@ import textwrap
 
 from workbook.exercises import EXERCISES
 from workbook.grades import Grade, GradedClass, Student
+from workbook.language import _
 
 ADVICE_CHARS = 3000  # of one check: enough for advice and a traceback
-
-
-def _(text: str) -> str:
-    """What a reader sees, in the reader's language: English for now."""
-    return text
-
 
 ANSI = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*.?"
@@ -81,9 +76,10 @@ def advise(grade: Grade) -> dict[str, str]:
             text = short(plain(outcome.advice).strip(), ADVICE_CHARS)
         if not told and outcome.hint:
             hints = grade.exercise.hints
-            of = _("Hint {number} of {count}").format(number=outcome.hint, count=len(hints))
             heading, _newline, body = hints[outcome.hint - 1].partition("\n")
-            text += f"\n\n{of}: {heading}\n{body.strip()}"
+            text += "\n\n" + _("Hint {number} of {count}: {text}").format(
+                number=outcome.hint, count=len(hints), text=f"{heading}\n{body.strip()}"
+            )
         said.setdefault(outcome.advice, outcome.title)
         told[outcome.check] = text
     return told
@@ -122,13 +118,13 @@ def points(student: Student) -> str:
 
 
 def names(student: Student, wanted: str) -> str:
-    return ", ".join(g.exercise.name for g in student.grades if kind(g) == wanted)
+    return _(", ").join(g.exercise.name for g in student.grades if kind(g) == wanted)
 
 
 def notes(student: Student) -> list[str]:
     """What the instructor should know, the gravest first."""
     told = [_("not graded, or only in part: {why}").format(why=student.ungraded)]
-    of_grades = [f"{grade.exercise.id}: {grade.note}" for grade in student.grades if grade.note]
+    of_grades = [_(": ").join((g.exercise.id, g.note)) for g in student.grades if g.note]
     return [*(told if student.ungraded else []), *student.notes, *of_grades]
 
 
@@ -146,7 +142,7 @@ def feedback(student: Student) -> str:
         parts.append(_("Could not be checked: {names}.").format(names=unchecked))
     for grade in student.grades:
         if has_text(grade):
-            heading = f"{MARKS[kind(grade)]} {grade.exercise.id}: {passed(grade)}"
+            heading = _(": ").join((f"{MARKS[kind(grade)]} {grade.exercise.id}", passed(grade)))
             parts.append(f"{heading}\n\n{textwrap.indent(explain(grade), '  ')}")
     if student.solved < len(EXERCISES):
         more = _(

@@ -18,6 +18,7 @@ import psutil
 
 from workbook import box, launch, run_checks
 from workbook._zygote import preload
+from workbook.language import _
 from workbook.launch import FORK, Zygote, find_zygote
 from workbook.runner import DEADLINE
 
@@ -42,7 +43,7 @@ def memory(processes: list[psutil.Process]) -> int:
 def size(folder: Path) -> int:
     """What the files in it take, in bytes."""
     used = 0
-    for path, _, names in os.walk(folder):
+    for path, _folders, names in os.walk(folder):
         for name in names:
             try:
                 used += 4096 + os.lstat(os.path.join(path, name)).st_blocks * 512
@@ -54,15 +55,16 @@ def size(folder: Path) -> int:
 def excess(zygote: Zygote, work: Path) -> str:
     """What an answer uses too much of, or nothing."""
     if memory(zygote.processes()) > box.MEMORY:
-        return f"it used more than {box.MEMORY // box.MEBIBYTE} MiB of memory"
+        most = box.MEMORY // box.MEBIBYTE
+        return _("it used more than {size} MiB of memory").format(size=most)
     if size(work) > box.FILES:
-        return f"it wrote more than {box.FILES // box.MEBIBYTE} MiB"
+        return _("it wrote more than {size} MiB").format(size=box.FILES // box.MEBIBYTE)
     return ""
 
 
 def clear(zygote: Zygote, own: set[int]) -> None:
     """End what an answer has left, but not the zygote, unless they are too many or too quick."""
-    for _ in range(5):
+    for _time in range(5):
         left = [process for process in zygote.processes() if process.pid not in own]
         if not left:
             return
@@ -78,7 +80,12 @@ def clear(zygote: Zygote, own: set[int]) -> None:
 def check(exercise_id: str, answer: str, work: Path) -> str:
     """Have an answer checked, and say why that was broken off, if it was."""
     zygote = find_zygote()
-    zygote.ask({})  # returns when it is ready
+    try:
+        zygote.ask({})  # returns when it is ready
+    except (OSError, RuntimeError):  # the answer before has spoilt it
+        zygote.kill()
+        zygote = find_zygote()
+        zygote.ask({})
     own = {process.pid for process in zygote.processes()}
     work.mkdir()
     os.environ["TMPDIR"] = str(work)  # the checks' and the answer's, as it is outside of a box
@@ -96,7 +103,7 @@ def check(exercise_id: str, answer: str, work: Path) -> str:
         reason = excess(zygote, work)
         looked = time.monotonic()
         if not reason and looked > deadline:
-            reason = f"it was not done after {DEADLINE} s"
+            reason = _("it was not done after {seconds} s").format(seconds=DEADLINE)
         if reason:
             zygote.kill()
             os.kill(pid, signal.SIGKILL)

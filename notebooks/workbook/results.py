@@ -1,9 +1,11 @@
 """Check exercises and show what was found, in a terminal or a notebook."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
+from rich import _wrap
 from rich.console import Console, Group, RenderableType
 from rich.markdown import Markdown
 from rich.panel import Panel
@@ -11,8 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from workbook.exercises import Exercise, find_exercises
+from workbook.language import _, language
 from workbook.progress import remember
 from workbook.runner import Report, run_all
+
+OPENING, CLOSING = "（“‘《", "，。、；：！？）”’》…"
+HAN = "\u3400-\u9fff"
+# What a line of Chinese may break before and after, with what has to stay beside it.
+WORD = re.compile(
+    rf"\s*(?:[{OPENING}]*(?:`[^`]+`|[{HAN}]|`|[^\s`{HAN}{OPENING}{CLOSING}]+)[{CLOSING}]*"
+    rf"|[{OPENING}{CLOSING}]+)\s*"
+)
 
 
 def mark(solved: bool) -> Text:
@@ -30,7 +41,7 @@ def render(report: Report) -> RenderableType:
             continue
         parts: list[RenderableType] = [Text(outcome.title, style="bold")]
         if outcome.advice in told:
-            parts += [Text(f"As above: {told[outcome.advice]}")]
+            parts += [Text(_("As above: {check}").format(check=told[outcome.advice]))]
         else:
             parts += [Text(outcome.advice)]
         if not told and outcome.hint:
@@ -38,9 +49,9 @@ def render(report: Report) -> RenderableType:
         told.setdefault(outcome.advice, outcome.title)
         advice.append(Panel(Group(*parts)))
     if advice:
-        advice.append(Text(f"More: workbook hint {report.exercise.name}"))
+        advice.append(Text(_("More: workbook hint {name}").format(name=report.exercise.name)))
     passed = sum(outcome.passed for outcome in report.outcomes)
-    count = f"{passed} of {len(report.outcomes)} checks"
+    count = _("{passed} of {count} checks").format(passed=passed, count=len(report.outcomes))
     heading = Text.assemble(mark(report.solved), " ", (report.exercise.id, "bold"), f"  {count}")
     return Group(heading, table, *advice)
 
@@ -59,8 +70,13 @@ def check_exercises(
     reports = run_all([(exercise, answer) for exercise in exercises], show)
     if len(reports) > 1:
         solved = sum(report.solved for report in reports)
-        console.print(f"{solved} of {len(reports)} solved")
+        console.print(_("{solved} of {count} solved").format(solved=solved, count=len(reports)))
     return all(report.solved for report in reports)
+
+
+def task(exercise: Exercise) -> RenderableType:
+    """Raises LookupError when the file has lost it."""
+    return Panel(Markdown(exercise.task), title=exercise.name, title_align="left")
 
 
 def hint(exercise: Exercise, number: int) -> RenderableType:
@@ -68,9 +84,11 @@ def hint(exercise: Exercise, number: int) -> RenderableType:
 
 
 def hint_text(exercise: Exercise, number: int) -> RenderableType:
-    heading, _, text = exercise.hints[number - 1].partition("\n")
-    of = f"hint {number} of {len(exercise.hints)}"
-    return Group(Text(f"{of}: {heading}", style="bold"), Markdown(text))
+    heading, _newline, text = exercise.hints[number - 1].partition("\n")
+    first_line = _("hint {number} of {count}: {heading}").format(
+        number=number, count=len(exercise.hints), heading=heading
+    )
+    return Group(Text(first_line, style="bold"), Markdown(text))
 
 
 def check(name: str) -> None:
@@ -78,7 +96,17 @@ def check(name: str) -> None:
 
     Raises LookupError, with the nearest names, for one that isn't there.
     """
+    wrap_chinese()
     check_exercises(find_exercises(name))
+
+
+def wrap_chinese() -> None:
+    """Where the reader's language is Chinese, let rich break lines between its characters, too.
+
+    It only does so at spaces, of which Chinese has few, and has no setting for it.
+    """
+    if language() == "zh":
+        _wrap.re_word = WORD
 
 
 def use_utf8() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workbook.exercises import Exercise
+from workbook.language import _, language
 from workbook.launch import FORK, launch
 from workbook.sections import ROOT
 
@@ -46,7 +47,9 @@ def run(exercise: Exercise, answer: Path | None = None, *checks: str) -> Report:
     Some `checks`, by the names of their functions, or all.
     """
     answer = (answer or exercise.file).absolute()
-    process = launch([exercise.id, str(answer), *checks], ROOT, {}, "workbook.run_checks")
+    command = [exercise.id, str(answer), *checks]
+    # It runs elsewhere, and where a notebook lies can be what says the language.
+    process = launch(command, ROOT, {"WORKBOOK_LANG": language()}, "workbook.run_checks")
     assert process.stdout is not None
     assert process.stdin is not None
     timer = threading.Timer(DEADLINE, process.kill)
@@ -75,7 +78,7 @@ def outcome(exercise: Exercise, fields: dict[str, Any]) -> Outcome:
 
 def complete(exercise: Exercise, seen: Mapping[str, Outcome], reason: str) -> list[Outcome]:
     """An outcome for each check, also for those of which nothing was heard."""
-    missing = f"The check did not come to its end. {reason}".strip()
+    missing = _("The check did not come to its end. {reason}").format(reason=reason).strip()
     return [
         seen.get(check, Outcome(check, title, passed=False, advice=missing))
         for check, title in exercise.titles.items()

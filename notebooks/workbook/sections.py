@@ -4,13 +4,15 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
+from workbook.language import _
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
 class Section:
     stem: str
-    question: str
+    question: str  # in English; `_` has it in the reader's language
     exercises: tuple[str, ...]
 
     @property
@@ -68,4 +70,5 @@ def find_section(name: str) -> Section:
         return SECTIONS[stems.index(fits[0])]
     close = difflib.get_close_matches(wanted, stems, n=1, cutoff=0.4)
     near = (fits if wanted else []) or close or stems
-    raise LookupError(f"No section is called {name!r}. Did you mean {' or '.join(near)}?")
+    advice = _("Did you mean {names}?").format(names=_(" or ").join(near))
+    raise LookupError(_("No section is called {name!r}. {advice}").format(name=name, advice=advice))

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import IO, Self, TextIO
 from urllib.parse import urlsplit
 
+from workbook.language import _
 from workbook.launch import Process, launch, option_value
 from workbook.sections import ROOT, find_section
 
@@ -28,6 +29,10 @@ LOG_BYTES = 1_000_000  # the newest are kept
 
 class ServerError(RuntimeError):
     """A server that did not start, or did not stop. The message holds its log."""
+
+    def __init__(self, message: str, exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # of one that ended by itself
 
     def _render_traceback_(self) -> list[str]:
         """Show the server's traceback in a notebook, not ours (IPython asks for this)."""
@@ -115,8 +120,9 @@ class Server:
         if not self._finalizer.detach():
             return
         if _end(self.process, self._log, seconds):
-            reason = f"had to be killed: it went on for {seconds:g} s after SIGTERM"
-            raise ServerError(f"{self.app.name} {reason}\n\n{self.log()}")
+            reason = _("{app} had to be killed: it went on for {seconds:g} s after SIGTERM")
+            reason = reason.format(app=self.app.name, seconds=seconds)
+            raise ServerError(f"{reason}\n\n{self.log()}")
 
     def __enter__(self) -> Self:
         return self
@@ -157,10 +163,11 @@ def serve(
     that hides the start, and ServerError, with the app's own traceback, for an app that fails to.
     """
     if (level := option_value(options, "--log-level")) in ("warning", "error", "critical"):
-        raise ValueError(
-            f"--log-level {level} hides the lines that tell where the server listens. "
+        advice = _(
+            "--log-level {level} hides the lines that tell where the server listens. "
             "Use info, debug or trace; --no-access-log is a quieter info."
         )
+        raise ValueError(advice.format(level=level))
     path = _locate(app)
     folder, module = _module(path)
     command = [f"{module}:app", *options, "--port"]
@@ -188,7 +195,8 @@ def _locate(app: str | Path) -> Path:
     for path in (Path(app).absolute(), ROOT / app):
         if path.is_file():
             return path
-    raise FileNotFoundError(f"There is no {app}, neither here nor in {ROOT}")
+    advice = _("There is no {file}, neither here nor in {folder}")
+    raise FileNotFoundError(advice.format(file=app, folder=ROOT))
 
 
 def _module(path: Path) -> tuple[Path, str]:
@@ -201,14 +209,17 @@ def _module(path: Path) -> tuple[Path, str]:
 
 
 def _await_start(process: Process, log: _Log, path: Path, seconds: float) -> None:
-    for _ in range(round(seconds * 20)):
+    for _attempt in range(round(seconds * 20)):
         if log.ready.wait(0.05) and accepts(log.url):
             return
         if process.poll() is not None:
             log.finish()
+            reason = _("{app} did not start (exit code {code}):")
             code = process.returncode
-            raise ServerError(f"{path.name} did not start (exit code {code}):\n\n{log.text()}")
-    raise ServerError(f"{path.name} did not start in {seconds:g} s:\n\n{log.text()}")
+            reason = reason.format(app=path.name, code=code)
+            raise ServerError(f"{reason}\n\n{log.text()}", code)
+    reason = _("{app} did not start in {seconds:g} s:").format(app=path.name, seconds=seconds)
+    raise ServerError(f"{reason}\n\n{log.text()}")
 
 
 def accepts(url: str) -> bool:

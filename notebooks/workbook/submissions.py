@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
-from workbook.archives import ARCHIVE, Found, Node, Reading, Unreadable, on_disk, shown
+from workbook.archives import ARCHIVE, Found, Node, Reading, Unreadable, on_disk, sentence, shown
 from workbook.exercises import EXERCISES, Exercise
+from workbook.language import _
 from workbook.sections import SECTIONS
 
 MAX_ANSWER = 1_000_000  # bytes
@@ -39,6 +40,7 @@ ANSWER = re.compile(
     rf"(?:copy\ of\ |副本[ _-]*)?(?P<name>{NAMES})(?:{COPY})*+\.py", re.IGNORECASE | re.VERBOSE
 )
 ZIP_AGAIN = re.compile(r"(.+?)([ _-]*\(\d+\)|[ _-]+(copy|副本)[ _-]*\d*)", re.IGNORECASE)
+TASK = re.compile(rb'""".*?"""', re.DOTALL)  # in the language that students were given it in
 # What pytest or Python would take up by itself where it lies beside an answer.
 PECULIAR = {"conftest.py", "pytest.ini", "sitecustomize.py", "usercustomize.py"}
 
@@ -146,7 +148,8 @@ def _by_student(nodes: list[Node], names: dict[str, str]) -> dict[str, list[Foun
             while ARCHIVE.search(student):
                 student = ARCHIVE.sub("", student)
         elif node.name.lower().endswith((".py", ".ipynb")):
-            node = replace(node, oddity="lies outside of all folders: it is not known whose it is")
+            oddity = _("lies outside of all folders: it is not known whose it is")
+            node = replace(node, oddity=oddity)
         elif not (node.folder or node.oddity):
             continue  # a list of students, a readme
         found = Found(PurePosixPath(node.name), replace(node, name=original), upload=number)
@@ -162,7 +165,7 @@ def _by_student(nodes: list[Node], names: dict[str, str]) -> dict[str, list[Foun
 
 
 def _read_one(name: str, roots: list[Found], place: Path, reading: Reading) -> Submission:
-    problems = [f"{shown(root.path)} {root.node.oddity}." for root in roots if root.node.oddity]
+    problems = [sentence(root, root.node.oddity) for root in roots if root.node.oddity]
     everything = list(reading.look_through(roots, problems))
     copies: dict[str, list[Found]] = {exercise.name: [] for exercise in EXERCISES}
     for found in everything:
@@ -181,10 +184,10 @@ def _read_one(name: str, roots: list[Found], place: Path, reading: Reading) -> S
     notes = [*_remarks(roots, everything, copies), *notes]
     if not answers and not problems:
         any_file = any(not found.node.holds for found in everything)
-        problems = ["None of its files is an exercise's." if any_file else "It is empty."]
+        problems = [_("None of its files is an exercise's.") if any_file else _("It is empty.")]
     sentences = list(dict.fromkeys(notes + problems))
     if len(sentences) > MAX_NOTES:
-        sentences[MAX_NOTES:] = [f"And {len(sentences) - MAX_NOTES:,} more."]
+        sentences[MAX_NOTES:] = [_("And {count:,} more.").format(count=len(sentences) - MAX_NOTES)]
     if answers:
         return Submission(name, answers, tuple(sentences))
     return Submission(name, answers, unreadable=" ".join(sentences))
@@ -196,16 +199,19 @@ def _remarks(
     """What an instructor may want to know of files that are no answers."""
     named = [root for root in roots if root.node.holds and root.path.name == root.node.name]
     if len(named) > 1:
-        yield f"{' and '.join(shown(root.path) for root in named)} are taken for one student's."
+        paths = _(" and ").join(shown(root.path) for root in named)
+        yield _("{paths} are taken for one student's.").format(paths=paths)
     folders = {found.path.parent for each in copies.values() for found in each}
     for found in everything:
         file = found.node.name.lower()
         if file in PECULIAR and found.path.parent in folders:
-            yield f"{shown(found.path)} lies beside the answers and is not used."
+            told = _("{path} lies beside the answers and is not used.")
+            yield told.format(path=shown(found.path))
         if file.endswith((".py", ".ipynb", ".txt")):
             for name in copies:
                 if file.startswith(name) and not copies[name]:
-                    yield f"{name}: {shown(found.path)} is not read, only {name}.py is."
+                    told = _("{name}: {path} is not read, only {name}.py is.")
+                    yield told.format(name=name, path=shown(found.path))
 
 
 def _choose(
@@ -224,23 +230,25 @@ def _choose(
         try:
             texts[found] = reading.read(found.node, MAX_ANSWER)
         except Unreadable as error:
-            problems.append(f"{shown(found.path)} {error}.")
+            problems.append(sentence(found, error))
     if not texts:
         return None
     lines = {found: _lines(text) for found, text in texts.items()}
     untouched: list[list[bytes]] = [[], _lines(exercise.file.read_bytes())]
     worked_on = [found for found in texts if lines[found] not in untouched]
     chosen = _newest(exercise, worked_on or list(texts))
-    others = [
-        f"{shown(found.path)} ({'untouched' if lines[found] in untouched else _when(found)})"
-        for found in texts
-        if lines[found] != lines[chosen]
-    ]
+    others = []
+    for found in texts:
+        if lines[found] != lines[chosen]:
+            when = _("untouched") if lines[found] in untouched else _when(found)
+            others.append(_("{path} ({when})").format(path=shown(found.path), when=when))
     if len(own) > MAX_COPIES:
-        others.append(f"{len(own) - MAX_COPIES:,} older ones")
+        others.append(_("{count:,} older ones").format(count=len(own) - MAX_COPIES))
     if others:
-        counts = f"{shown(chosen.path)} ({_when(chosen)}) counts"
-        notes.append(f"{exercise.name}: {counts}, not {', '.join(others)}.")
+        counts = _("{path} ({when})").format(path=shown(chosen.path), when=_when(chosen))
+        told = _("{name}: {chosen} counts, not {others}.")
+        others_told = _(", ").join(others)
+        notes.append(told.format(name=exercise.name, chosen=counts, others=others_told))
     return texts[chosen]
 
 
@@ -263,8 +271,14 @@ def _folders(found: Found) -> list[str]:
 
 
 def _lines(text: bytes) -> list[bytes]:
-    """What two copies have in common that editors and systems only saved differently."""
-    return [line.rstrip() for line in text.removeprefix(b"\xef\xbb\xbf").strip().splitlines()]
+    """What two copies have in common that editors and systems only saved differently.
+
+    Without the task, which students have in one language or the other.
+    """
+    text = text.removeprefix(b"\xef\xbb\xbf").strip()
+    if task := TASK.match(text):
+        text = text[task.end() :].strip()
+    return [line.rstrip() for line in text.splitlines()]
 
 
 def _when(found: Found) -> str:
