@@ -1,5 +1,6 @@
 """Have one student's answers checked: by a proctor (`proctor.py`), in a box where there is one."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -8,7 +9,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ class Examiner:
                 start_new_session=True,  # Ctrl-C is for us, who end it
             )
             self.at_work.add(process)
-            timer = threading.Timer(60 + 1.5 * DEADLINE * len(jobs), process.kill)
+            timer = threading.Timer(60 + 1.5 * DEADLINE * len(jobs), end, [process])
             timer.start()
             assert process.stdin
             assert process.stdout
@@ -92,18 +92,25 @@ class Examiner:
                 yield from map(json.loads, process.stdout)
             finally:
                 timer.cancel()
-                process.kill()
+                end(process)
                 process.wait()
-                process.stdin.close()
                 process.stdout.close()
                 self.at_work.discard(process)
 
     def stop(self) -> None:
         for process in list(self.at_work):
-            process.kill()
+            end(process)
 
 
-@contextmanager
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a proctor: by its lifeline, too, for one that became another user outlives its box."""
+    assert process.stdin
+    process.kill()
+    with contextlib.suppress(OSError):
+        process.stdin.close()
+
+
+@contextlib.contextmanager
 def folder_for(user: int, path: Path) -> Iterator[Path]:
     """A folder that belongs to this user, for a while."""
     shutil.rmtree(path, ignore_errors=True)
