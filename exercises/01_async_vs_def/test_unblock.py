@@ -32,7 +32,7 @@ async def count_pings(client: httpx.AsyncClient, work: "asyncio.Future[Any]") ->
     while not work.done():
         await client.get("/ping")
         pings += 1
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.03)
     return pings
 
 

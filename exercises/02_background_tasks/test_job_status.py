@@ -14,6 +14,7 @@ from workbook.checking import expect
 pytestmark = pytest.mark.anyio
 
 COUNT_SECONDS = 0.1
+LOOK = 0.06  # seconds from one question to the next: each count is seen at least once
 FIVE = ["anxi", "hangzhou", "kunming", "suzhou", "wuyi"]
 ENDS = ("done", "failed")
 DEADLINE = 3
@@ -64,7 +65,7 @@ async def follow(client: httpx.AsyncClient, address: httpx.URL) -> list[dict[str
     deadline = time.monotonic() + DEADLINE
     told = [await ask(client, address)]
     while told[-1]["status"] not in ENDS and time.monotonic() < deadline:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(LOOK)
         told.append(await ask(client, address))
     return told
 
@@ -152,7 +153,7 @@ async def test_one_report_is_made_at_a_time(client: httpx.AsyncClient) -> None:
         if any(status not in ENDS for status in last[:begun]):
             at_once = at_once or ", ".join(last)
         waited = waited or ("running" in last[:2] and last[2] == "pending")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(COUNT_SECONDS)
     expect(
         set(last) == {"done"},
         did=did,

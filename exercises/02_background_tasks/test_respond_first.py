@@ -55,7 +55,7 @@ async def wait_for_mails(
     deadline = time.monotonic() + seconds
     sent = await sent_to(client, username)
     while len(sent) < 2 and time.monotonic() < deadline:
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(MAIL_SECONDS / 8)
         sent = await sent_to(client, username)
     return sent
 

@@ -1,43 +1,17 @@
 """Checks of leave_cleanly: a small room, and the ways of leaving it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 
 import psutil
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from workbook.chat import dial, hear, hear_until, joined, left, members
 from workbook.checking import expect
 from workbook.server import Server
 
 pytestmark = pytest.mark.anyio
-
-PATIENCE = 3  # seconds for one message
-
-
-def joined(name: str) -> str:
-    return f"用户 {name} 加入了聊天室"
-
-
-def left(name: str) -> str:
-    return f"用户 {name} 离开了聊天室"
-
-
-def dial(server: Server, name: str) -> connect:
-    return connect(f"ws{server.url.removeprefix('http')}/ws/{name}", proxy=None, close_timeout=1)
-
-
-async def hear(member: ClientConnection) -> str:
-    """The next message, or in brackets why there is none."""
-    try:
-        return str(await asyncio.wait_for(member.recv(), PATIENCE))
-    except TimeoutError:
-        return f"(nothing for {PATIENCE} s)"
-    except ConnectionClosed as closed:
-        code = closed.rcvd.code if closed.rcvd else 1006
-        return f"(its own connection was closed, code {code})"
 
 
 async def hear_some(member: ClientConnection, count: int) -> list[str]:
@@ -45,32 +19,6 @@ async def hear_some(member: ClientConnection, count: int) -> list[str]:
     while len(heard) < count and not (heard and heard[-1].startswith("(")):
         heard.append(await hear(member))
     return heard
-
-
-async def hear_until(member: ClientConnection, last: str) -> list[str]:
-    heard = [await hear(member)]
-    while heard[-1] != last and not heard[-1].startswith("("):
-        heard.append(await hear(member))
-    return heard
-
-
-@asynccontextmanager
-async def members(server: Server, *names: str) -> AsyncIterator[list[ClientConnection]]:
-    """Join one after another; all have heard the last one's joining when this begins."""
-    async with AsyncExitStack() as stack:
-        inside: list[ClientConnection] = []
-        for name in names:
-            inside.append(await stack.enter_async_context(dial(server, name)))
-            for member, its_name in zip(inside, names, strict=False):
-                heard = await hear(member)
-                expect(
-                    heard == joined(name),
-                    did=f"{name} joined a room of {len(inside) - 1}",
-                    expected=f"{its_name} hears {joined(name)}",
-                    seen=f"{its_name} heard {heard}",
-                    hint=4,
-                )
-        yield inside
 
 
 async def expect_told(
@@ -123,7 +71,7 @@ async def expect_free(
 async def test_leaving_is_told_once(answer: Server) -> None:
     """Who closes is told to have left, once, and the id is free for the next."""
     did = "cyd closed its connection"
-    async with members(answer, "ann", "bob", "cyd") as [ann, bob, cyd]:
+    async with members(answer, "ann", "bob", "cyd", hint=4) as [ann, bob, cyd]:
         await cyd.close()
         await expect_told(ann, bob, ["cyd"], did=did, hint=4)
         await expect_free(answer, ann, "cyd", did=did, hint=4)
@@ -132,7 +80,7 @@ async def test_leaving_is_told_once(answer: Server) -> None:
 async def test_id_in_use_is_refused(answer: Server) -> None:
     """Who comes with an id in use is closed with 1008, and nobody hears of it."""
     did = "a second ann connected while ann was in the room"
-    async with members(answer, "ann", "bob") as [ann, bob]:
+    async with members(answer, "ann", "bob", hint=4) as [ann, bob]:
         try:
             async with dial(answer, "ann") as second:
                 heard = await hear(second)
@@ -148,7 +96,7 @@ async def test_id_in_use_is_refused(answer: Server) -> None:
             heard.endswith("code 1008)"),
             did=did,
             expected="the second ann is closed with code 1008",
-            seen=f"the second ann got: {heard.replace('its own connection was ', '')}",
+            seen=f"the second ann got: {heard}",
             hint=1 if heard == joined("ann") else 2,
         )
         await bob.send("nice day")
@@ -166,7 +114,7 @@ async def test_id_in_use_is_refused(answer: Server) -> None:
 async def test_first_holder_keeps_the_id(answer: Server) -> None:
     """The first holder of an id hears and talks on after a second one was refused."""
     did = "a second ann came while ann was in the room, and has gone again"
-    async with members(answer, "ann", "bob") as [ann, bob]:
+    async with members(answer, "ann", "bob", hint=4) as [ann, bob]:
         for _ in range(2):  # and the id is in use still, when yet another comes
             try:
                 async with dial(answer, "ann") as second:
@@ -180,7 +128,7 @@ async def test_vanishing_is_told_to_who_stay(answer: Server) -> None:
     """When several vanish at once, those who stay hear of each one, and stay connected."""
     vanishing = ["cyd", "dan", "eve", "fay"]
     did = f"{', '.join(vanishing)} vanished at the same moment"
-    async with members(answer, "ann", *vanishing, "bob") as [ann, *others, bob]:
+    async with members(answer, "ann", *vanishing, "bob", hint=4) as [ann, *others, bob]:
         process = psutil.Process(answer.pid)
         process.suspend()  # so that the app finds them gone all at once
         try:
@@ -212,7 +160,7 @@ async def test_vanishing_is_told_to_who_stay(answer: Server) -> None:
 async def test_a_binary_frame_leaves_no_ghost(answer: Server) -> None:
     """Who sends bytes has left: told once, nobody thrown out, and the id is free again."""
     did = "cyd sent a binary frame"
-    async with members(answer, "ann", "cyd", "bob") as [ann, cyd, bob]:
+    async with members(answer, "ann", "cyd", "bob", hint=4) as [ann, cyd, bob]:
         await cyd.send(b"\x00\x01")
         await hear(cyd)
         await expect_told(ann, bob, ["cyd"], did=did, hint=4)

@@ -1,51 +1,19 @@
 """Checks of rooms: who hears what, in which room, and under which names."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from urllib.parse import quote
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import InvalidHandshake
 
+from workbook.chat import dial, hear, hear_until, joined, left
 from workbook.checking import expect
 from workbook.server import Server
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE = 3  # seconds for one message
 HISTORY = 20
-
-
-def joined(name: str) -> str:
-    return f"用户 {name} 加入了聊天室"
-
-
-def left(name: str) -> str:
-    return f"用户 {name} 离开了聊天室"
-
-
-def dial(server: Server, room: str, name: str) -> connect:
-    address = f"ws{server.url.removeprefix('http')}/ws/{quote(room, safe='')}/{name}"
-    return connect(address, proxy=None, close_timeout=1)
-
-
-async def hear(member: ClientConnection) -> str:
-    """The next message, or in brackets why there is none."""
-    try:
-        return str(await asyncio.wait_for(member.recv(), PATIENCE))
-    except TimeoutError:
-        return f"(nothing for {PATIENCE} s)"
-    except ConnectionClosed as closed:
-        return f"(closed, code {closed.rcvd.code if closed.rcvd else 1006})"
-
-
-async def hear_until(member: ClientConnection, last: str) -> list[str]:
-    heard = [await hear(member)]
-    while heard[-1] != last and not heard[-1].startswith("("):
-        heard.append(await hear(member))
-    return heard
 
 
 def told(heard: list[str]) -> str:

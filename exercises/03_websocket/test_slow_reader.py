@@ -3,23 +3,25 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 import httpx
 import psutil
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from workbook import chat
+from workbook.chat import PATIENCE, hear, hear_until, joined, left
 from workbook.checking import expect
 from workbook.server import Server
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE = 3  # seconds for one message
 QUEUE_SIZE = 12
 PARCEL = "x" * 600_000  # a few fill the buffers between the app and who doesn't read
-ENOUGH = 40  # parcels: more than QUEUE_SIZE and the buffers hold
+ENOUGH = 50  # parcels: more than QUEUE_SIZE and the buffers hold
+MEMORY = 16  # MB: more than QUEUE_SIZE parcels are, less than what the buffers leave of ENOUGH
 STALL = 0.6  # seconds
 
 
@@ -28,77 +30,30 @@ def environment() -> Mapping[str, str]:
     return {"QUEUE_SIZE": str(QUEUE_SIZE)}
 
 
-def joined(name: str) -> str:
-    return f"用户 {name} 加入了聊天室"
-
-
-def left(name: str) -> str:
-    return f"用户 {name} 离开了聊天室"
-
-
 @asynccontextmanager
 async def dial(server: Server, name: str) -> AsyncIterator[ClientConnection]:
-    """A member with little room for what it has not read: when it stalls, the app notices."""
+    """A member. cyd has little room for what it has not read: when it stalls, the app notices."""
     url = httpx.URL(server.url)
     with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        if name == "cyd":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, (url.host, url.port))
-        async with connect(
-            f"ws://{url.host}:{url.port}/ws/{name}",
-            sock=sock,
-            proxy=None,
-            compression=None,
-            max_size=None,
-            max_queue=1,
-            ping_interval=None,
-            close_timeout=0.2,
-        ) as member:
+        settings = {"max_size": None, "max_queue": 1, "close_timeout": 0.2}
+        async with chat.dial(server, name, sock=sock, **settings) as member:
             try:
                 yield member
             finally:
                 member.transport.abort()  # whatever is on the way: the app is not to wait for it
 
 
-def short(text: object) -> str:
-    """A message as it is shown: without what fills it up."""
-    return str(text).replace(PARCEL, "…").strip()
+def members(server: Server) -> AbstractAsyncContextManager[list[ClientConnection]]:
+    return chat.members(server, "ann", "cyd", "bob", hint=5, dial=dial)
 
 
-async def hear(member: ClientConnection, patience: float = PATIENCE) -> str:
-    """The next message, or in brackets why there is none."""
-    try:
-        return short(await asyncio.wait_for(member.recv(), patience))
-    except TimeoutError:
-        return f"(nothing for {patience} s)"
-    except ConnectionClosed as closed:
-        return f"(closed, code {closed.rcvd.code if closed.rcvd else 1006})"
-
-
-async def hear_until(member: ClientConnection, *last: str) -> list[str]:
-    heard = [await hear(member)]
-    while heard[-1] not in last and not heard[-1].startswith("("):
-        heard.append(await hear(member))
-    return heard
-
-
-@asynccontextmanager
-async def members(server: Server, *names: str) -> AsyncIterator[list[ClientConnection]]:
-    """Join one after another; all have heard the last one's joining when this begins."""
-    async with AsyncExitStack() as stack:
-        inside: list[ClientConnection] = []
-        for name in names:
-            inside.append(await stack.enter_async_context(dial(server, name)))
-            for member, its_name in zip(inside, names, strict=False):
-                heard = await hear(member)
-                expect(
-                    heard == joined(name),
-                    did=f"{name} joined a room of {len(inside) - 1}",
-                    expected=f"{its_name} hears {joined(name)}",
-                    seen=f"{its_name} heard {heard}",
-                    hint=5,
-                )
-        yield inside
+def short(text: str) -> str:
+    """A message as it is shown: without the parcel."""
+    return text.removesuffix(PARCEL) + "…" if text.endswith(PARCEL) else text
 
 
 class Talk:
@@ -116,51 +71,68 @@ class Talk:
             with suppress(TimeoutError, ConnectionClosed):  # the listeners will tell
                 await asyncio.wait_for(self.ann.send(f"{self.sent} {PARCEL}"), PATIENCE)
             for name, listener in self.listeners.items():
-                parcel = f"ann: {self.sent} …"
+                parcel = f"ann: {self.sent} {PARCEL}"
                 heard = await hear_until(listener, parcel)
                 expect(
                     heard[-1] == parcel,
                     did=did,
                     expected=f"{name} hears each of them, whatever cyd does",
-                    seen=f"{name} heard {self.sent}, then {heard[-1]}",
+                    seen=f"{name} heard {self.sent}, then {short(heard[-1])}",
                     hint=2 if self.sent > QUEUE_SIZE else 1,
                 )
                 self.told[name] += heard[:-1]
             self.sent += 1
 
+    async def send_until_dropped(self) -> None:
+        """Send until cyd's leaving is told, but not more than ENOUGH, and a few more."""
+        while self.sent < ENOUGH and left("cyd") not in self.told["bob"]:
+            await self.send(1)
+        await self.send(3)
+
 
 async def test_the_others_talk_on(answer: Server) -> None:
     """Nobody waits for a member that stopped reading: the others hear each other."""
-    async with members(answer, "ann", "cyd", "bob") as [ann, _, bob]:
-        await Talk(ann, bob).send(ENOUGH)
+    async with members(answer) as [ann, _, bob]:
+        await Talk(ann, bob).send_until_dropped()
 
 
 async def test_a_pause_costs_nothing(answer: Server) -> None:
     """Who pauses while no more than QUEUE_SIZE messages come hears all of them, in order."""
-    async with members(answer, "ann", "cyd", "bob") as [ann, cyd, bob]:
+    async with members(answer) as [ann, cyd, bob]:
         talk = Talk(ann, bob)
         await talk.send(QUEUE_SIZE)
         await asyncio.sleep(STALL)
-        heard = await hear_until(cyd, f"ann: {QUEUE_SIZE - 1} …", left("cyd"))
-        expected = [f"ann: {i} …" for i in range(QUEUE_SIZE)]
+        expected = [f"ann: {i} {PARCEL}" for i in range(QUEUE_SIZE)]
+        heard = await hear_until(cyd, expected[-1], left("cyd"))
         expect(
             heard == expected,
             did=f"cyd paused for {STALL} s or more while ann sent {QUEUE_SIZE} messages of 600 KB, "
             f"with QUEUE_SIZE={QUEUE_SIZE}, and then read on",
             expected=f"cyd hears all {QUEUE_SIZE} of them in order",
-            seen=f"cyd heard {', '.join(heard)}",
+            seen=f"cyd heard {', '.join(map(short, heard))}",
             hint=3,
         )
 
 
 async def test_the_stalled_one_is_dropped(answer: Server) -> None:
-    """When more than QUEUE_SIZE messages wait, the member is dropped, told once and closed."""
+    """Past QUEUE_SIZE messages the member is dropped: told once, closed, nothing kept for it."""
     did = (
         f"cyd read nothing while ann sent {ENOUGH} messages of 600 KB, with QUEUE_SIZE={QUEUE_SIZE}"
     )
-    async with members(answer, "ann", "cyd", "bob") as [ann, cyd, bob]:
+    process = psutil.Process(answer.pid)
+    async with members(answer) as [ann, cyd, bob]:
         talk = Talk(ann, bob)
-        await talk.send(ENOUGH)
+        await talk.send(1)
+        before = process.memory_info().rss
+        await talk.send(ENOUGH - 1)
+        grown = (process.memory_info().rss - before) / 1e6
+        expect(
+            grown < MEMORY,
+            did=did,
+            expected=f"the app keeps about {QUEUE_SIZE} of them, for a while",
+            seen=f"its memory grew by {grown:.0f} MB",
+            hint=4,
+        )
         for name in ("ann", "bob"):
             told = talk.told[name]
             expect(
@@ -198,22 +170,3 @@ async def test_the_stalled_one_is_dropped(answer: Server) -> None:
             seen=f"bob heard {', '.join(told)}",
             hint=5,
         )
-
-
-async def test_memory_stays_bounded(answer: Server) -> None:
-    """What waits for a stalled member takes no more memory than QUEUE_SIZE messages do."""
-    process = psutil.Process(answer.pid)
-    async with members(answer, "ann", "cyd", "bob") as [ann, _, bob]:
-        talk = Talk(ann, bob)
-        await talk.send(1)
-        before = process.memory_info().rss
-        await talk.send(ENOUGH + 20)
-        grown = (process.memory_info().rss - before) / 1e6
-    expect(
-        grown < 20,
-        did=f"ann sent {talk.sent} messages of 600 KB while cyd read nothing, with "
-        f"QUEUE_SIZE={QUEUE_SIZE}",
-        expected=f"the app keeps about {QUEUE_SIZE} of them, for a while",
-        seen=f"its memory grew by {grown:.0f} MB",
-        hint=4,
-    )

@@ -103,13 +103,13 @@ async def ask(client: httpx.AsyncClient, number: int) -> None:
 
 
 async def test_calls_share_a_connection(client: httpx.AsyncClient, carrier: Carrier) -> None:
-    """Twenty requests one after another need no more than three connections to the carrier."""
+    """Ten requests one after another need no more than three connections to the carrier."""
     before = carrier.opened
-    for number in range(20):
+    for number in range(10):
         await ask(client, number)
     expect(
         carrier.opened - before <= 3,
-        did="asked for 20 parcels, one after another",
+        did="asked for 10 parcels, one after another",
         expected="1 connection to the carrier serves them all, 3 at most",
         seen=f"{carrier.opened - before} connections",
         hint=1,

@@ -2,6 +2,7 @@
 """Primes for everybody."""
 
 import asyncio
+import inspect
 import sys
 
 from fastapi import FastAPI
@@ -22,8 +23,9 @@ def count_primes(limit: int) -> int:
 
 @app.get("/primes/{limit}")
 async def get_primes(limit: int) -> dict[str, int]:
+    program = f"{inspect.getsource(count_primes)}\nprint(count_primes({limit}))"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, __file__, str(limit), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
     )
     out, _ = await process.communicate()
     primes = int(out)
@@ -33,7 +35,3 @@ async def get_primes(limit: int) -> dict[str, int]:
 @app.get("/ping")
 async def ping() -> dict[str, str]:
     return {"ping": "pong"}
-
-
-if __name__ == "__main__":
-    print(count_primes(int(sys.argv[1])))

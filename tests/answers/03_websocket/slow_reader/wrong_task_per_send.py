@@ -1,4 +1,4 @@
-# Wrong: a task for each send frees the speaker, and the tasks pile up behind who does not read. Fails: test_memory_stays_bounded. Hint: 4.
+# Wrong: a task for each send frees the speaker, and the tasks pile up behind who does not read. Fails: test_the_stalled_one_is_dropped. Hint: 4.
 """A room with a member that may stop reading."""
 
 import asyncio

@@ -1,0 +1,79 @@
+"""Members of a chat room that are asked for one message after another, for the exercises' checks.
+
+The notebooks' members (`room.py`) listen by themselves and note what they heard, and when.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
+from urllib.parse import quote
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from workbook.checking import expect
+from workbook.server import Server
+
+PATIENCE = 3  # seconds for one message
+
+
+def joined(name: str) -> str:
+    return f"用户 {name} 加入了聊天室"
+
+
+def left(name: str) -> str:
+    return f"用户 {name} 离开了聊天室"
+
+
+def dial(server: Server, *place: str, **options: Any) -> connect:
+    """Connect to `/ws/` and this place: a name, or a room and a name, whatever is in them.
+
+    The options are those of `websockets.connect`.
+    """
+    path = "/".join(quote(part, safe="") for part in place)
+    address = f"{server.url.replace('http', 'ws', 1)}/ws/{path}"
+    plain: dict[str, Any] = {"proxy": None, "compression": None, "ping_interval": None}
+    return connect(address, **plain | {"close_timeout": 1} | options)
+
+
+async def hear(member: ClientConnection, patience: float = PATIENCE) -> str:
+    """The next message, or in brackets why none came: "(closed, code 1008)"."""
+    try:
+        return str(await asyncio.wait_for(member.recv(), patience))
+    except TimeoutError:
+        return f"(nothing for {patience:g} s)"
+    except ConnectionClosed as closed:
+        return f"(closed, code {closed.rcvd.code if closed.rcvd else 1006})"
+
+
+async def hear_until(member: ClientConnection, *last: str) -> list[str]:
+    """What it hears up to one of these messages, or to the reason in brackets why no more came."""
+    heard = [await hear(member)]
+    while heard[-1] not in last and not heard[-1].startswith("("):
+        heard.append(await hear(member))
+    return heard
+
+
+@asynccontextmanager
+async def members(
+    server: Server,
+    *names: str,
+    hint: int,
+    dial: Callable[[Server, str], AbstractAsyncContextManager[ClientConnection]] = dial,
+) -> AsyncIterator[list[ClientConnection]]:
+    """Join one after another, and expect, with this hint, that those inside hear of each."""
+    async with AsyncExitStack() as stack:
+        inside: list[ClientConnection] = []
+        for name in names:
+            inside.append(await stack.enter_async_context(dial(server, name)))
+            for member, its_name in zip(inside, names, strict=False):
+                heard = await hear(member)
+                expect(
+                    heard == joined(name),
+                    did=f"{name} joined a room of {len(inside) - 1}",
+                    expected=f"{its_name} hears {joined(name)}",
+                    seen=f"{its_name} heard {heard}",
+                    hint=hint,
+                )
+        yield inside
