@@ -1,6 +1,8 @@
-"""Section 3: the page, in a real browser."""
+"""Section 3: the page, in a real browser. And what all pages do to be in the reader's language."""
 
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -9,6 +11,14 @@ import workbook
 from workbook.server import Server
 
 MARKUP = "<script>document.title = 'hacked'</script><img src=x onerror=\"document.title='hacked'\">"
+PAGES = sorted((workbook.ROOT / "examples").glob("*.html"))
+# All that a page says, shown or not: to the eye, in a field, or to a screen reader.
+TEXTS = """
+() => [...document.querySelectorAll(":not(script, style)")].flatMap((each) => [
+  ...[...each.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE).map(({data}) => data),
+  each.ariaLabel, each.placeholder, each.title, each.type === "radio" ? "" : each.value,
+]).filter((text) => typeof text === "string").map((text) => text.trim())
+"""
 OpenPage = Callable[[], Page]
 expect.set_options(timeout=15_000)
 
@@ -205,3 +215,121 @@ def test_it_comes_back_when_the_server_does(browser: Browser) -> None:
         page.clock.fast_forward(60_000)
         page.evaluate("0")
         assert tries == []
+
+
+# ── In Chinese ───────────────────────────────────────────────────────────────────────────────
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall("[A-Za-z]{2,}", text))
+
+
+def english(page: Page) -> set[str]:
+    return words("\n".join(page.evaluate(TEXTS)))
+
+
+def test_a_chinese_reader_meets_no_english(browser: Browser) -> None:
+    def see(page: Page, status: str) -> None:
+        expect(page.get_by_role("status")).to_have_text(status)
+        assert english(page) == {"WebSocket"}  # in the title
+
+    def enter(page: Page, name: str) -> None:
+        page.get_by_label("你的名字").fill(name)
+        page.get_by_role("button", name="加入").click()
+
+    with browser.new_context(locale="zh-CN") as context:
+        ann, bob = context.new_page(), context.new_page()
+        with workbook.serve("03_websocket", env={"MAX_MESSAGE": "60"}) as server:
+            for page in (ann, bob):
+                page.goto(server.url)
+                expect(page).to_have_title("03 WebSocket：聊天室")
+                expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+                see(page, "你还没有加入聊天室。")
+            enter(ann, "安")
+            see(ann, "你在聊天室里，名字是“安”。")
+            enter(bob, "安")
+            see(bob, "这个名字已经有人用了：换一个再加入。")
+            enter(bob, "\u200b")
+            see(bob, "这个名字是空白的：起个名字再加入。")
+            enter(bob, "鲍\x01勃")
+            see(bob, "这个名字里有控制字符或换行：去掉再加入。")
+            bob.get_by_label("你的名字").evaluate("field => field.maxLength = 99")
+            enter(bob, "鲍" * 65)
+            see(bob, "这个名字太长：缩到 64 个字符以内再加入。")
+            enter(bob, "鲍勃")
+            see(bob, "你在聊天室里，名字是“鲍勃”。")
+            bob.get_by_label("消息", exact=True).fill("Join")  # what people say is left alone
+            bob.get_by_role("button", name="发送").click()
+            ann.get_by_label("消息", exact=True).fill("长" * 21)
+            expect(ann.get_by_role("log", name="聊天记录")).to_contain_text("鲍勃: Join")
+            expect(bob.get_by_role("log", name="聊天记录")).to_contain_text("Join✓ 消息已发送")
+            expect(bob.get_by_role("list", name="在场的人")).to_have_text("安鲍勃")
+            ann.get_by_role("button", name="发送").click()
+            expect(ann.get_by_role("status")).to_have_text("一条消息最多 60 字节：一次少发一些。")
+            bob.get_by_role("button", name="离开").click()
+            expect(bob.get_by_role("status")).to_have_text("你已经离开。")
+            enter(ann, "安")
+            see(ann, "你在聊天室里，名字是“安”。")
+        see(ann, "连接断了，正在重试……")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_sentence_of_a_page_has_its_chinese(browser: Browser, path: Path) -> None:
+    """What stands in it, what its script says, and what its app answers it with."""
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    zh: dict[str, str] = page.evaluate("zh")
+    stand = {text for text in page.evaluate(TEXTS) if words(text)} - {"[DONE]", "SSE 是什么?"}
+    page.close()
+    script = path.read_text(encoding="utf-8").partition('<script type="module">')[2]
+    strings = re.findall(r'"([^"\n]*)"', script)
+    said = set(re.findall(r'\bsay\("(.+?)"', script))
+    assert {each for each in strings if re.search(r"\b[A-Z][a-z]+\b", each)} <= said
+    app = path.with_suffix(".py").read_text(encoding="utf-8")
+    answers = re.findall(r'(?<!")"([A-Z][^"]+\.)"(?!")', app)
+    told = {
+        re.sub(r"{.+?}", "{}", answer)
+        for answer in answers
+        if not answer.startswith(("Send ", "The upload was"))  # for others: the page does send
+    }
+    assert set(zh) == stand | said | told
+    for sentence, chinese in zh.items():
+        assert sentence.count("{}") == chinese.count("{}")
+        assert re.search("[\u4e00-\u9fff]", chinese)
+        assert not re.search(r"(?<![/A-Za-z])[A-Z]?[a-z]+\b", chinese)  # names: MiB, /upload
+
+
+@pytest.mark.parametrize(
+    ("languages", "lang"),
+    [
+        (["zh-CN", "en"], "zh-CN"),
+        (["zh-Hant-TW"], "zh-CN"),
+        (["fr-FR", "zh", "en-US"], "zh-CN"),
+        (["en-GB", "zh-CN"], "en"),
+        (["fr-FR"], "en"),
+        ([], "en"),
+    ],
+)
+def test_the_language_is_the_one_that_the_reader_prefers(
+    browser: Browser, languages: list[str], lang: str
+) -> None:
+    page = browser.new_page()
+    page.add_init_script(f"Object.defineProperty(navigator, 'languages', {{value: {languages}}})")
+    page.goto(PAGES[0].as_uri())
+    expect(page.locator("html")).to_have_attribute("lang", lang)
+    expect(page.locator("h1")).to_have_text("聊天室" if lang == "zh-CN" else "A chat room")
+    page.close()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_nothing_is_shown_before_the_language_is_known(browser: Browser, path: Path) -> None:
+    with browser.new_context(java_script_enabled=False) as context:  # so it never is
+        page = context.new_page()
+        page.goto(path.as_uri())
+        assert page.locator("h1").is_hidden()
+
+
+def test_all_pages_find_the_language_in_the_same_way() -> None:
+    """Word for word, for each stands alone: who has read one has read all."""
+    pages = [path.read_text(encoding="utf-8") for path in PAGES]
+    assert len({re.findall(r"  };\n\n(.*?)</script>", page, re.DOTALL)[0] for page in pages}) == 1

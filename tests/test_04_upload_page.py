@@ -1,5 +1,7 @@
 """Section 4: the page, used in a browser."""
 
+import errno
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,6 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from test_03_websocket_page import english, words
+from test_04_upload_leftovers import SHORTCUTS, write_app
 from workbook import Server, find_section, serve
 
 Choose = Callable[[str, bytes], None]
@@ -135,4 +139,53 @@ def test_a_server_that_is_gone_is_told(browser: Browser, tmp_path: Path) -> None
         page.goto(server.url)
     page.get_by_label("Choose files").set_input_files(__file__)
     expect(page.get_by_text("It could not be sent")).to_be_visible()
+    page.close()
+
+
+def test_a_chinese_reader_meets_no_english(browser: Browser, tmp_path: Path) -> None:
+    """Save what has no Chinese: types and units, names of files, what the system says."""
+    full = os.strerror(errno.ENOSPC)
+    spared = words(f"/upload JPEG PNG PDF MiB MB image/jpeg text/plain png txt /large {full}")
+    app = write_app(tmp_path, SHORTCUTS)
+    shutil.copy(find_section("04").app.with_suffix(".html"), app.with_suffix(".html"))
+    page = browser.new_page(locale="zh-CN")
+
+    def send(name: str, data: bytes) -> None:
+        (tmp_path / name).write_bytes(data)
+        spared.update(words(name))
+        page.get_by_label("选择文件，或者拖到这里").set_input_files(tmp_path / name)
+
+    def see(sentence: str) -> None:
+        expect(page.get_by_role("list", name="上传情况")).to_contain_text(sentence)
+        assert english(page) <= spared
+
+    with serve(app, env={"UPLOAD_DIR": str(tmp_path / "uploads")}) as server:
+        page.goto(server.url)
+        expect(page).to_have_title("04 上传：文件有大有小")
+        expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+        expect(page.get_by_text("还没有。")).to_be_visible()
+        assert english(page) <= spared
+        send("猫.png", PNG)
+        see("已存为：猫.png")
+        expect(page.get_by_role("list", name="已存的文件")).to_contain_text("8 字节")
+        send("狗.jpeg", PNG)
+        see("内容不是 image/jpeg：是什么类型，就按什么类型发。")
+        send("笔记.txt", b"")
+        see("不支持的文件类型:text/plain")
+        send("电影.png", PNG.ljust(11_600_000))
+        see("文件太大,最大 10MB")
+        page.get_by_label("/upload/large：不限类型，分块接收").check()
+        send("last straw", b"")
+        see(f"服务器现在存不下，请稍后再试：{full}。")
+        send("forbidden", b"")
+        see("服务器用不了它的文件夹，请稍后再试。")
+        slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 1e6}
+        page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
+        send("半个", bytes(9_000_000))
+        expect(page.get_by_role("progressbar", name="半个 的发送进度")).to_be_visible()
+        assert english(page) <= spared
+        page.get_by_role("button", name="取消 半个").click()
+        see("已取消。")
+    send("猫.png", PNG)
+    see("没能发出去：服务器在运行吗？文件读得了吗？")
     page.close()

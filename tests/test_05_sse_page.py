@@ -12,6 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from test_03_websocket_page import english
 from workbook import Server, serve
 
 LISTEN = """
@@ -253,3 +254,42 @@ def test_the_page_fits_a_phone_and_stays_at_home(browser: Browser, server: Serve
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     page.close()
     assert all(address.startswith((server.url, "data:")) for address in addresses)
+
+
+def test_a_chinese_reader_meets_no_english(browser: Browser) -> None:
+    """Save the words of the protocol, and of the events as they stand on the wire."""
+    names = {"SSE", "EventSource", "DONE", "topic", "index", "message"}
+    page = browser.new_page(locale="zh-CN")
+
+    def see(status: str, form: int = 0) -> None:
+        expect(page.get_by_role("status").nth(form)).to_have_text(status)
+        assert english(page) <= names
+
+    with serve("05_sse", env={"TOKEN_SECONDS": "0"}) as server:
+        page.goto(server.url)
+        expect(page).to_have_title("05 SSE：事件一个接一个")
+        expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+        expect(page.get_by_label("主题")).to_have_value("新闻")
+        see("没有连接。")
+        page.get_by_role("button", name="提问").click()
+        see("收到 [DONE]，这边就关闭了。不关闭，浏览器还会再连上来。", form=1)
+        expect(page.get_by_label("回答", exact=True)).to_contain_text("你问的是“SSE 是什么?”")
+        interval, start = page.get_by_label("间隔（秒）"), page.get_by_role("button", name="开始")
+        interval.fill("0")
+        start.click()
+        see("收到 [DONE]，这边就关闭了。不关闭，浏览器还会再连上来。")
+        expect(page.get_by_label("事件", exact=True)).to_contain_text('"topic": "新闻"')
+        interval.fill("10")
+        start.click()
+        see("已连接。事件一发出，这里就收到。")
+        page.get_by_role("button", name="停止").first.click()
+        see("由这边停止：服务器的生成器也跟着结束。")
+        page.evaluate("document.forms.events.noValidate = true")
+        interval.fill("11")
+        start.click()
+        see("服务器拒绝了，浏览器不再重试。原因写在服务器的日志里。")
+        interval.fill("10")
+        start.click()
+        see("已连接。事件一发出，这里就收到。")
+    see("连接断了，浏览器会自己重试……")
+    page.close()
