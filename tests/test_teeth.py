@@ -78,7 +78,7 @@ def test_an_exercise_is_complete(exercise: Exercise) -> None:
 def test_no_file_is_astray() -> None:
     names = {section.stem: set(section.exercises) for section in SECTIONS}
     expected = {e.file for e in EXERCISES} | {e.checks for e in EXERCISES}
-    expected |= {e.file.with_suffix(".md") for e in EXERCISES}
+    expected |= {e.file.with_suffix(end) for e in EXERCISES for end in (".md", ".zh.md")}
     assert set((ROOT / "exercises").glob("*/*.*")) == expected
     assert set((ROOT / "solutions").rglob("*.py")) == {e.solution for e in EXERCISES}
     for path in ANSWERS.rglob("*.py"):

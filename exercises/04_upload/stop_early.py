@@ -13,6 +13,8 @@ Goal: `PUT /files/{name}`, the file as the body, answers 201 and `{"size": BYTES
   an end or not.
 - Refused or cut off, it leaves no trace: no part of it in `UPLOAD_DIR` under whatever name, and
   an older file called `name` is as it was. Only a whole file replaces that.
+- Two of one name may arrive at once, and a client may call a file as it likes: `film.mp4.part`,
+  for instance. Each is whole when its 201 comes, and no other file changes.
 
 Check it: workbook check stop_early
 """

@@ -15,7 +15,7 @@ from workbook.server import Server
 pytestmark = pytest.mark.anyio
 
 KIB = 1024
-MAX_BYTES = 1024 * KIB
+MAX_BYTES = 256 * KIB
 MARGIN = 512 * KIB
 SECONDS = 3  # the longest wait for what a right answer does at once
 OLD = b"the older file"
@@ -78,22 +78,29 @@ async def put(answer: Server, name: str, *headers: str) -> AsyncIterator[Upload]
         writer.transport.abort()
 
 
-def told(folder: Path) -> str:
-    """What a folder holds, for a sentence."""
+def contents(path: Path) -> bytes | None:
+    with suppress(OSError):  # there is none, or it goes away while we look
+        return path.read_bytes()
+    return None
+
+
+def told(folder: Path, sent: bytes | None = None) -> str:
+    """What a folder holds, for a sentence, and that film.mp4 looks like what was sent but isn't."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     sizes = [f"{path.relative_to(folder)} ({path.stat().st_size} bytes)" for path in files]
+    stored = contents(folder / "film.mp4")
+    if sent is not None and stored is not None and stored != sent and len(stored) == len(sent):
+        sizes.append("but other bytes than were sent")
     return ", ".join(sizes) or "nothing"
 
 
-async def keep_old_file(client: httpx.AsyncClient, folder: Path) -> None:
-    """Store a small file, which later ones of that name must not spoil."""
-    did = f"PUT /files/film.mp4 with {len(OLD)} bytes"
-    response = await client.put("/files/film.mp4", content=OLD)
-    stored = (folder / "film.mp4").read_bytes() if (folder / "film.mp4").exists() else None
+async def keep_old_file(client: httpx.AsyncClient, folder: Path, name: str = "film.mp4") -> None:
+    """Store a small file, which later ones must not spoil."""
+    response = await client.put(f"/files/{name}", content=OLD)
     expect(
-        response.status_code == 201 and stored == OLD,
-        did=did,
-        expected="201, and UPLOAD_DIR/film.mp4 holds them",
+        response.status_code == 201 and contents(folder / name) == OLD,
+        did=f"PUT /files/{name} with {len(OLD)} bytes",
+        expected=f"201, and UPLOAD_DIR/{name} holds them",
         seen=f"{response.status_code} and {response.text[:200]}; UPLOAD_DIR holds {told(folder)}",
         hint=3,
     )
@@ -103,10 +110,7 @@ async def expect_only_old_file(folder: Path, did: str) -> None:
     """Expect, soon and for good, the folder to be as `keep_old_file` left it."""
 
     def is_clean() -> bool:
-        with suppress(OSError):  # it goes away while we look
-            names = os.listdir(folder)
-            return names == ["film.mp4"] and (folder / "film.mp4").read_bytes() == OLD
-        return False
+        return os.listdir(folder) == ["film.mp4"] and contents(folder / "film.mp4") == OLD
 
     await asyncio.sleep(0.2)  # a wrong answer may put its half file there a little later
     for _ in range(20 * SECONDS):
@@ -122,8 +126,43 @@ async def expect_only_old_file(folder: Path, did: str) -> None:
     )
 
 
-async def test_a_file_within_the_limit_is_stored(client: httpx.AsyncClient, folder: Path) -> None:
-    """A file of exactly `MAX_BYTES` is stored, its length told or not, in place of an older one."""
+async def expect_two_at_once(answer: Server, client: httpx.AsyncClient, folder: Path) -> None:
+    """Send two files of one name, a piece of each in turn, and expect each to be stored whole."""
+    files = (b"1" * (MAX_BYTES // 2), b"2" * (MAX_BYTES // 4))
+    async with (
+        put(answer, "film.mp4", "Transfer-Encoding: chunked") as first,
+        put(answer, "film.mp4", "Transfer-Encoding: chunked") as second,
+    ):
+        uploads = {first: files[0], second: files[1]}
+        for upload, data in uploads.items():
+            await upload.send_chunk(data[: len(data) // 2])
+            for _ in range(2):  # a server that has answered others meanwhile has seen the piece
+                await client.get("/")
+        for upload, data in uploads.items():
+            await upload.send_chunk(data[len(data) // 2 :])
+            upload.writer.write(b"0\r\n\r\n")
+            seen = await upload.answered()
+            expect(
+                " 201 " in seen and contents(folder / "film.mp4") == data,
+                did=f"PUT /files/film.mp4 twice at once, {len(files[0])} bytes and {len(files[1])} "
+                f"bytes, in turn a piece of each; that of {len(data)} bytes has ended",
+                expected=f"201, and UPLOAD_DIR/film.mp4 holds those {len(data)} bytes",
+                seen=f"{seen}; UPLOAD_DIR holds {told(folder, data)}",
+                hint=4,
+            )
+    expect(
+        contents(folder / "film.mp4.part") == OLD,
+        did=f"PUT /files/film.mp4.part with {len(OLD)} bytes, then others as film.mp4",
+        expected="UPLOAD_DIR/film.mp4.part is as it was",
+        seen=f"UPLOAD_DIR holds {told(folder)}",
+        hint=4,
+    )
+
+
+async def test_a_file_within_the_limit_is_stored(
+    answer: Server, client: httpx.AsyncClient, folder: Path
+) -> None:
+    """A file of exactly `MAX_BYTES` is stored, its length told or not; two at once, too."""
     await keep_old_file(client, folder)
     data = os.urandom(MAX_BYTES)
 
@@ -141,16 +180,16 @@ async def test_a_file_within_the_limit_is_stored(client: httpx.AsyncClient, fold
             seen=f"{response.status_code} and {response.text[:200]}",
             hint=3,
         )
-        stored = (folder / "film.mp4").read_bytes() if (folder / "film.mp4").exists() else b""
         size = response.json().get("size")
         expect(
-            stored == data and size == MAX_BYTES,
+            contents(folder / "film.mp4") == data and size == MAX_BYTES,
             did=did,
             expected=f'{{"size": {MAX_BYTES}}}, and UPLOAD_DIR/film.mp4 holds what was sent',
-            seen=f"size {size}; UPLOAD_DIR holds {told(folder)}"
-            + (", and other bytes than were sent" if len(stored) == MAX_BYTES else ""),
+            seen=f"size {size}; UPLOAD_DIR holds {told(folder, data)}",
             hint=3,
         )
+    await keep_old_file(client, folder, "film.mp4.part")
+    await expect_two_at_once(answer, client, folder)
 
 
 async def test_a_told_length_is_refused_before_the_body(answer: Server) -> None:
@@ -186,17 +225,17 @@ async def test_a_refused_file_leaves_nothing(
 ) -> None:
     """A file that was refused leaves no part of it, and the older file of that name as it was."""
     await keep_old_file(client, folder)
-    headers = {"Content-Length": f"Content-Length: {MAX_BYTES + 1}"}
-    async with put(answer, "film.mp4", *headers.values()) as upload:
+    async with put(answer, "film.mp4", f"Content-Length: {MAX_BYTES + 1}") as upload:
         upload.writer.write(b"x" * (MAX_BYTES + 1))
         await upload.answered()
-    did = f"PUT /files/film.mp4 with a Content-Length of {MAX_BYTES + 1} (MAX_BYTES + 1)"
-    await expect_only_old_file(folder, did)
     async with put(answer, "film.mp4", "Transfer-Encoding: chunked") as upload:
         sent = await upload.send_too_much()
         upload.writer.write(b"0\r\n\r\n")
         await upload.answered()
-    did = f"PUT /files/film.mp4, chunked, {sent} bytes with MAX_BYTES={MAX_BYTES}"
+    did = (
+        f"PUT /files/film.mp4 with a Content-Length of {MAX_BYTES + 1} (MAX_BYTES + 1), "
+        f"and again chunked, {sent} bytes"
+    )
     await expect_only_old_file(folder, did)
 
 
@@ -205,13 +244,16 @@ async def test_a_file_cut_off_leaves_nothing(
 ) -> None:
     """A file whose sender vanishes leaves no part of it, and the older file as it was."""
     await keep_old_file(client, folder)
-    for header in ("Transfer-Encoding: chunked", f"Content-Length: {MAX_BYTES}"):
-        async with put(answer, "film.mp4", header) as upload:
-            half = b"x" * (MAX_BYTES // 2)
-            if "chunked" in header:
-                await upload.send_chunk(half)
-            else:
-                upload.writer.write(half)
-            await asyncio.wait([upload.reading], timeout=0.3)  # the app is at work on it
-        did = f"PUT /files/film.mp4 with {header}, sent {len(half)} bytes and vanished"
-        await expect_only_old_file(folder, did)
+    half = b"x" * (MAX_BYTES // 2)
+    async with (
+        put(answer, "film.mp4", f"Content-Length: {MAX_BYTES}") as told_length,
+        put(answer, "film.mp4", "Transfer-Encoding: chunked") as chunked,
+    ):
+        told_length.writer.write(half)
+        await chunked.send_chunk(half)
+        await asyncio.wait([chunked.reading], timeout=0.3)  # the app is at work on it
+    did = (
+        f"PUT /files/film.mp4 with a Content-Length of {MAX_BYTES}, and again chunked, "
+        f"sent {len(half)} bytes of each and vanished"
+    )
+    await expect_only_old_file(folder, did)

@@ -11,9 +11,9 @@ Goal: who comes back goes on where the line was cut: nothing twice, nothing miss
 - Each event has an `id`. A request whose header `Last-Event-ID` has such an id, which an
   EventSource sends by itself, gets what came after that event, as often as it comes back, and
   whoever else reads.
-- With an id that is none of ours, a number never given or plain nonsense, it gets everything.
-- `POST /news` with `text` in a form goes on answering 201. `Archive` stays as it is: to ask it
-  takes `QUERY_SECONDS`, a variable of the environment.
+- With an id that is none of ours, a number never given or whatever nonsense, it gets everything.
+- `POST /news` with `text`, always a single line, in a form goes on answering 201. `Archive` stays
+  as it is: to ask it takes `QUERY_SECONDS`, a variable of the environment.
 
 Check it: workbook check resume
 """

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import re
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -11,14 +10,15 @@ import httpx
 import pytest
 
 from workbook.checking import expect
+from workbook.event_source import EventSource
 from workbook.server import Server
 
 pytestmark = pytest.mark.anyio
 
-MEASURE_SECONDS = 0.05
-KEEPALIVE_SECONDS = 0.2
+MEASURE_SECONDS = 0.03
+KEEPALIVE_SECONDS = 0.1
 STOP_SECONDS = 1.0  # as the task says
-SILENCE_SECONDS = 0.4  # so long without a measurement: it has ended
+OFTEN = 5  # measurements of a room that is read, and meanwhile none of another: that has ended
 PATIENCE = 2.0
 
 
@@ -31,44 +31,42 @@ def environment() -> Mapping[str, str]:
 
 
 class Reader:
-    """One stream, read in the background into events and comments."""
+    """One stream, read in the background. `events` is the data of those that have come."""
 
     def __init__(self, room: str) -> None:
         self.room = room
+        self.source = EventSource()
         self.events: list[str] = []
-        self.comments: list[float] = []  # when each one came
-        self.strange: list[str] = []  # lines that are neither
         self.arrived = asyncio.Event()
         self.ended = ""
 
     async def read(self, response: httpx.Response) -> None:
-        data: list[str] = []
         try:
-            async for line in response.aiter_lines():
-                if line.startswith("data:"):
-                    data.append(line.removeprefix("data:").removeprefix(" "))
-                elif line.startswith(":"):
-                    self.comments.append(time.monotonic())
-                    if "data:" in line:
-                        self.strange.append(line)
-                elif line == "" and data:
-                    self.events.append("\n".join(data))
-                    data = []
-                elif line != "" and not line.startswith(("id", "event", "retry")):
-                    self.strange.append(line)
+            async for received in response.aiter_bytes():
+                for event in self.source.feed(received):
+                    kind = "" if event.type == "message" else f"{event.type}: "
+                    self.events.append(kind + event.data)
                 self.arrived.set()
             self.ended = "; the stream has ended"
         except httpx.TransportError:
             self.ended = "; the stream broke off"
         self.arrived.set()
 
+    @property
+    def comments(self) -> int:
+        return len(self.source.comments)
+
+    @property
+    def strange(self) -> str:
+        """A line that should have been something else: an event stuck to a comment, or nothing."""
+        stuck = [comment for comment in self.source.comments if "data:" in comment]
+        return next(iter([*stuck, *self.source.ignored]), "")
+
     async def wait(self, events: int = 0, comments: int = 0, patience: float = PATIENCE) -> None:
         """Wait, but not for ever, until so many events and comments have come."""
         try:
             async with asyncio.timeout(patience):
-                while not self.ended and (
-                    len(self.events) < events or len(self.comments) < comments
-                ):
+                while not self.ended and (len(self.events) < events or self.comments < comments):
                     self.arrived.clear()
                     await self.arrived.wait()
         except TimeoutError:
@@ -77,9 +75,9 @@ class Reader:
     @property
     def seen(self) -> str:
         events = ", ".join(f'"{data}"' for data in self.events[:6]) or "none"
-        told = f"the events {events} and {len(self.comments)} comments"
+        told = f"the events {events} and {self.comments} comments"
         if self.strange:
-            told += f", one of them with a tail: {self.strange[0]!r}"
+            told += f", and a line that tells no event: {self.strange!r}"
         return told + self.ended
 
 
@@ -121,12 +119,12 @@ def visit(server: Server, room: str) -> socket.socket:
     peer.sendall(f"GET /rooms/{room} HTTP/1.1\r\nHost: {url.host}\r\n\r\n".encode())
     received = b""
     try:
-        while b"data: 20.0" not in received and (more := peer.recv(4096)):
+        while b"20.0" not in received and (more := peer.recv(4096)):
             received += more
     except TimeoutError:
         pass
     expect(
-        b"data: 20.0" in received,
+        b"20.0" in received,
         did=f"GET /rooms/{room}",
         expected='at once the event "20.0"',
         seen=received.decode(errors="replace")[-100:] or "nothing",
@@ -142,32 +140,32 @@ def leave(peer: socket.socket, *, reset: bool) -> None:
     peer.close()
 
 
-async def measured_after(server: Server, rooms: list[str]) -> dict[str, float]:
-    """For each room, how long from now on it is still measured; at most a bit over the limit."""
-    left = time.monotonic()
-    counts = dict.fromkeys(rooms, -1)
-    last = dict.fromkeys(rooms, 0.0)
-    while (now := time.monotonic() - left) < STOP_SECONDS + SILENCE_SECONDS:
-        log = server.log()
-        for room in rooms:
-            count = len(re.findall(rf"^measuring {room}$", log, re.M))
-            if counts[room] not in (-1, count):
-                last[room] = now
-            counts[room] = count
-        if all(now - moment > SILENCE_SECONDS for moment in last.values()):
-            break
-        await asyncio.sleep(0.03)
-    return last
+async def still_measured(
+    client: httpx.AsyncClient, server: Server, rooms: list[str], within: float = STOP_SECONDS
+) -> list[str]:
+    """Those of the rooms whose measuring has not ended so many seconds from now.
+
+    A room that we read the while, the garden, is the clock that shows that nothing more comes.
+    """
+    begun = time.monotonic()
+    async with reading(client, "garden"):
+        while True:
+            late = time.monotonic() - begun > within
+            before = len(server.log())
+            log = await log_after(server, before, "garden", OFTEN)
+            running = [room for room in rooms if f"measuring {room}\n" in log]
+            if late or not running:
+                return running
 
 
-async def was_measured(server: Server, room: str) -> bool:
-    """Whether the log says so, which it may do a moment later."""
+async def log_after(server: Server, before: int, room: str, times: int) -> str:
+    """The log from a length on, when it has so many measurements of a room, or after a while."""
     deadline = time.monotonic() + PATIENCE
-    while f"measuring {room}\n" not in server.log():
+    while (log := server.log()[before:]).count(f"measuring {room}\n") < times:
         if time.monotonic() > deadline:
-            return False
-        await asyncio.sleep(0.02)
-    return True
+            break
+        await asyncio.sleep(MEASURE_SECONDS)
+    return log
 
 
 async def test_stops_when_the_client_leaves(client: httpx.AsyncClient, answer: Server) -> None:
@@ -178,7 +176,7 @@ async def test_stops_when_the_client_leaves(client: httpx.AsyncClient, answer: S
         await asyncio.sleep(2 * KEEPALIVE_SECONDS)
         for room in rooms:
             expect(
-                await was_measured(answer, room),
+                f"measuring {room}\n" in await log_after(answer, 0, room, 1),
                 did=f"GET /rooms/{room}",
                 expected=f'`watch` asks the thermometer, and prints "measuring {room}"',
                 seen="no such line",
@@ -186,37 +184,30 @@ async def test_stops_when_the_client_leaves(client: httpx.AsyncClient, answer: S
             )
         for number, peer in enumerate(peers):
             leave(peer, reset=number % 2 == 1)
-    last = await measured_after(answer, rooms)
-    running = [room for room, moment in last.items() if moment > STOP_SECONDS]
+    running = await still_measured(client, answer, rooms)
     expect(
         not running,
         did=f"opened streams of {', '.join(rooms)}, where nothing changes, and left them",
         expected=f"{STOP_SECONDS:g} s later none of these rooms is measured",
         seen=f'"measuring" goes on for {", ".join(running)}',
-        hint=hint_for_running(await still_cares(client, answer, rooms[0])),
+        hint=2 if running and await ends_with_a_change(client, answer, running[0]) else 1,
     )
 
 
-def hint_for_running(ended_by_change: bool) -> int:
-    return 2 if ended_by_change else 1
-
-
-async def still_cares(client: httpx.AsyncClient, server: Server, room: str) -> bool:
+async def ends_with_a_change(client: httpx.AsyncClient, server: Server, room: str) -> bool:
     """Whether a change is what it takes to end a measuring that goes on."""
     await set_degrees(client, room, 30)
-    await asyncio.sleep(2 * MEASURE_SECONDS)
-    return (await measured_after(server, [room]))[room] == 0
+    return not await still_measured(client, server, [room], within=3 * MEASURE_SECONDS)
 
 
 async def test_silence_is_filled_with_comments(client: httpx.AsyncClient) -> None:
     """A stream with nothing to say sends comments, again and again, which are no events."""
+    began = time.monotonic()  # before the server can have begun, so that no delay of ours counts
     async with reading(client, "kitchen") as reader:
-        began = time.monotonic()
-        await reader.wait(events=1)
         await reader.wait(events=1, comments=4)
         seconds = time.monotonic() - began
     expect(
-        reader.events == ["20.0"] and len(reader.comments) >= 4,
+        reader.events == ["20.0"] and reader.comments >= 4,
         did=f"GET /rooms/kitchen, and nothing changed for {seconds:.1f} s; "
         f"KEEPALIVE_SECONDS is {KEEPALIVE_SECONDS}",
         expected=f'the event "20.0", then a comment for every {KEEPALIVE_SECONDS} s of silence',
@@ -239,7 +230,7 @@ async def test_a_change_after_silence_arrives(client: httpx.AsyncClient) -> None
     async with reading(client, "kitchen") as reader:
         await reader.wait(events=1)
         for degrees in (21.5, 22.5, 19.0):
-            await reader.wait(comments=len(reader.comments) + 2, patience=4 * KEEPALIVE_SECONDS)
+            await reader.wait(comments=reader.comments + 2, patience=4 * KEEPALIVE_SECONDS)
             await set_degrees(client, "kitchen", degrees)
             wanted.append(f"{degrees}")
             await reader.wait(events=len(wanted))
@@ -272,8 +263,7 @@ async def test_others_go_on(client: httpx.AsyncClient, answer: Server) -> None:
                 seen=reader.seen,
                 hint=3 if reader.strange or len(reader.events) > 2 else 4 if reader.ended else 2,
             )
-    last = await measured_after(answer, ["kitchen", "cellar"])
-    running = [room for room, moment in last.items() if moment > STOP_SECONDS]
+    running = await still_measured(client, answer, ["kitchen", "cellar"])
     expect(
         not running,
         did="all clients left, of the kitchen and of the cellar",

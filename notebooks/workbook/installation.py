@@ -8,11 +8,11 @@ from importlib import metadata
 
 from packaging.requirements import Requirement
 
+from workbook.language import _
 from workbook.sections import ROOT
 from workbook.server import ServerError, serve
 
 PROJECT = "fastapi-async-workbook"
-INSTALL = f'Run "{sys.executable}" -m pip install -e "{ROOT}", then restart the kernel.'
 
 
 def check_installation() -> bool:
@@ -22,9 +22,9 @@ def check_installation() -> bool:
     """
     sound = True
     for what, advice in _findings():
-        print(f"{'advice' if advice else 'ok':8}{what}")
+        print((_("advice  ") if advice else _("ok      ")) + what)
         if advice:
-            print(f"{'':8}→ {advice}")
+            print(_("        → {advice}").format(advice=advice))
             sound = False
     return sound
 
@@ -42,30 +42,41 @@ def _packages() -> Iterator[tuple[str, str]]:
     try:
         required = [Requirement(line) for line in metadata.requires(PROJECT) or []]
     except metadata.PackageNotFoundError:
-        kernel = "This kernel is of another environment: choose the one of .venv, or install here."
-        yield "the workbook itself", f"{kernel} {INSTALL}"
+        kernel = _(
+            "This kernel is of another environment: choose the one of .venv, or install here."
+        )
+        yield _("the workbook itself"), f"{kernel} {_cure()}"
         return
     needed = [each for each in required if each.marker is None or each.marker.evaluate()]
     wrong = [fault for each in needed if (fault := _fault(each))]
-    yield f"{len(needed)} packages", f"{'; '.join(wrong)}. {INSTALL}" if wrong else ""
+    what = _("{count} packages").format(count=len(needed))
+    advice = _("{faults}. {cure}").format(faults=_("; ").join(wrong), cure=_cure())
+    yield what, advice if wrong else ""
+
+
+def _cure() -> str:
+    text = _('Run "{python}" -m pip install -e "{folder}", then restart the kernel.')
+    return text.format(python=sys.executable, folder=ROOT)
 
 
 def _fault(required: Requirement) -> str:
     try:
         version = metadata.version(required.name)
     except metadata.PackageNotFoundError:
-        return f"{required.name} is missing"
+        return _("{package} is missing").format(package=required.name)
     if required.specifier.contains(version, prereleases=True):
         return ""
-    return f"{required.name} is {version}, which is not {required.specifier}"
+    text = _("{package} is {version}, which is not {wanted}")
+    return text.format(package=required.name, version=version, wanted=required.specifier)
 
 
 def _proxy() -> tuple[str, str]:
     proxied = "http" in urllib.request.getproxies()
     if not proxied or urllib.request.proxy_bypass("127.0.0.1"):
-        return "no proxy between you and your own machine", ""
-    advice = "The notebooks go round it. For curl and the like: NO_PROXY=127.0.0.1,localhost."
-    return f"a proxy, {os.getenv('HTTP_PROXY') or os.getenv('http_proxy') or 'set up'}", advice
+        return _("no proxy between you and your own machine"), ""
+    proxy = os.getenv("HTTP_PROXY") or os.getenv("http_proxy") or _("set up")
+    advice = _("The notebooks go round it. For curl and the like: NO_PROXY=127.0.0.1,localhost.")
+    return _("a proxy, {proxy}").format(proxy=proxy), advice
 
 
 def _server() -> tuple[str, str]:
@@ -75,7 +86,9 @@ def _server() -> tuple[str, str]:
             with direct.open(f"{server.url}/outbox", timeout=10) as answer:
                 answer.read()
     except ServerError as error:
-        return "a server", f"It should start and did not. Its log says why:\n{error}"
+        advice = _("It should start and did not. Its log says why:")
+        return _("a server"), f"{advice}\n{error}"
     except OSError as error:
-        return "a server", f"It started, but no answer came ({error}): does a firewall ask you?"
-    return "a server that starts, answers and stops", ""
+        advice = _("It started, but no answer came ({error}): does a firewall ask you?")
+        return _("a server"), advice.format(error=error)
+    return _("a server that starts, answers and stops"), ""

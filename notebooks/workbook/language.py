@@ -11,10 +11,13 @@ CATALOGUES = Path(__file__).parent / "locale"
 
 
 def language() -> str:
-    """ "zh" or "en", as WORKBOOK_LANG says, the folder of a Chinese notebook, or the system."""
+    """ "zh" or "en", as WORKBOOK_LANG says, the folder of the notebook, or the system."""
     wishes = [os.environ.get("WORKBOOK_LANG")]
-    if Path.cwd().match("notebooks/zh"):
+    folder = Path.cwd()  # a notebook's prose has chosen
+    if folder.match("notebooks/zh"):
         wishes.append("zh")
+    elif folder.name == "notebooks":
+        wishes.append("en")
     wishes += map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))
     if sys.platform == "win32":
         import ctypes

@@ -10,6 +10,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from workbook import pad
+from workbook.language import _
 from workbook.server import Server
 
 RECEIPT = "✓ 消息已发送"
@@ -33,7 +35,7 @@ class Member:
     def listen(self) -> None:
         """Begin to read, which one that `member` let in with `reads=False` has not done yet."""
         self.listening = asyncio.create_task(self._note())
-        self.listening.add_done_callback(lambda _: self._news.set())
+        self.listening.add_done_callback(lambda task: self._news.set())
 
     async def say(self, text: str | bytes) -> None:
         """Send, and wait for the receipt as `hears` waits. Raises ConnectionClosed if it is."""
@@ -82,7 +84,7 @@ async def member(
     if not reads:
         small = socket.socket()
         small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # bytes; before it connects
-        host, _, port = server.url.removeprefix("http://").partition(":")
+        host, port = server.url.removeprefix("http://").split(":")
         small.connect((host, int(port)))
         options = {"sock": small, "max_queue": 1, "compression": None}
     url = f"{server.url.replace('http', 'ws', 1)}/ws/{client_id}"
@@ -111,9 +113,9 @@ async def print_table(*listeners: Member) -> None:
         await each.hears_all()
     notes = [each.heard | each.said for each in listeners]
     moments = sorted((moment, text) for note in notes for text, moment in note.items())
-    print("".join(f"{each.name:6}" for each in listeners))
-    for text in dict.fromkeys(text for _, text in moments):
+    print("".join(pad(each.name, 6) for each in listeners))
+    for text in dict.fromkeys(text for moment, text in moments):
         for each in listeners:
-            mark = "said" if text in each.said else "heard" if text in each.heard else "-"
-            print(f"{mark:6}", end="")
+            mark = _("said") if text in each.said else _("heard") if text in each.heard else _("-")
+            print(pad(mark, 6), end="")
         print(text)

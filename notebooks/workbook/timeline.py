@@ -10,6 +10,9 @@ import httpx
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from workbook.language import _
+from workbook.plots import choose_font
+
 PING_PAUSE = 0.02  # seconds between two heartbeats
 
 
@@ -77,6 +80,7 @@ async def burst(url: str, path: str, count: int = 10) -> Burst:
 
 def draw(*bursts: Burst) -> None:
     """Draw the bursts one above the other on one time axis: a bar from start to end for each."""
+    choose_font()
     heights = [len(each.requests) ** 0.6 + 1.5 for each in bursts]
     figure, axes = plt.subplots(
         len(bursts),
@@ -97,14 +101,17 @@ def draw(*bursts: Burst) -> None:
             color="black",
             height=last * 0.02 + 1,
         )
-        axis.set_yticks([last / 2 - 0.5, last * 1.05 + 0.5], [f"{last} requests", "/ping"])
+        count = _("{count} requests").format(count=last)
+        axis.set_yticks([last / 2 - 0.5, last * 1.05 + 0.5], [count, "/ping"])
         axis.set_ylim(last * 1.08 + 1, -1)
         axis.tick_params(axis="y", length=0)
         axis.spines[["top", "right", "left"]].set_visible(False)
-        slowest = f"slowest /ping {each.slowest_ping:.2f} s"
-        axis.set_title(f"{each.name}: done in {each.seconds:.2f} s, {slowest}", loc="left")
+        title = _("{name}: done in {seconds:.2f} s, slowest /ping {ping:.2f} s")
+        axis.set_title(
+            title.format(name=each.name, seconds=each.seconds, ping=each.slowest_ping), loc="left"
+        )
     axes[-1, 0].set_xlim(left=0)
-    axes[-1, 0].set_xlabel("seconds since all were sent")
+    axes[-1, 0].set_xlabel(_("seconds since all were sent"))
     plt.show()
     plt.close(figure)
 

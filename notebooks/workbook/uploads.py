@@ -14,6 +14,7 @@ import httpx
 import psutil
 from IPython.display import Markdown, display
 
+from workbook.language import _
 from workbook.server import Server, serve
 
 MIB = 1024**2
@@ -53,7 +54,7 @@ def offer(
         pieces = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in [*pieces, b""]]
     form = "Content-Type: multipart/form-data; boundary=x"
     head = [f"POST {path} HTTP/1.1", "Host: x", form, framing, "Expect: 100-continue", "", ""]
-    host, _, port = server.url.removeprefix("http://").partition(":")
+    host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=60) as sock:
         sock.sendall("\r\n".join(head).encode())
         answer, sent = sock.recv(4096), 0
@@ -62,7 +63,7 @@ def offer(
                 sock.sendall(piece)
                 sent += len(piece)
                 if stop_at and sent > stop_at * MIB:
-                    return stop_at, "hung up"
+                    return stop_at, _("hung up")
                 if select.select([sock], [], [], pause)[0]:
                     break
             answer = sock.recv(4096)

@@ -1,10 +1,10 @@
-# Right: one upload at a time looks for a free name, under a lock
+# Right: one upload at a time looks for a free name, and what is no plain one gets a made-up one
 """Keeps what clients send, under a name like theirs."""
 
 import asyncio
 import os
-import re
 from pathlib import Path
+from uuid import uuid4
 
 import aiofiles
 from fastapi import FastAPI, UploadFile
@@ -19,9 +19,8 @@ NAMING = asyncio.Lock()
 
 
 def safe_name(filename: str) -> str:
-    name = re.split(r"[/\\:]", filename)[-1]
-    name = re.sub(r"[\x00-\x1f\x7f]", "", name)
-    return name if name not in ("", ".", "..") else "upload"
+    plain = filename.isprintable() and not set(filename) & set("/\\:") and filename.strip(".")
+    return filename if plain else str(uuid4())
 
 
 @app.post("/files", status_code=201)

@@ -1,4 +1,4 @@
-# Wrong: with the 413 all is done. Fails: test_a_refused_file_leaves_nothing. Hint: 4.
+# Wrong: with the 413 all is done. Fails: test_a_file_cut_off_leaves_nothing. Hint: 4.
 """Stores files that are not too big."""
 
 import os

@@ -49,7 +49,7 @@ async def events(room: str) -> AsyncIterator[str]:
             try:
                 degrees = await asyncio.wait_for(queue.get(), KEEPALIVE_SECONDS)
             except TimeoutError:
-                yield ": nothing new\n\n"
+                yield ":\n\n"
             else:
                 yield f"data: {degrees}\n\n"
     finally:

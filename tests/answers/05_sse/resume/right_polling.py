@@ -55,7 +55,7 @@ async def events(last: int) -> AsyncIterator[str]:
     sent = last if last <= len(found) else 0
     while True:
         for item in found[sent:]:
-            yield f"id: {item.number}\ndata: {item.text}\n\n"
+            yield f"data:{item.text}\nid:{item.number}\n\n"
         sent = len(found)
         await asyncio.sleep(0.05)
         found = await archive.find_all()
