@@ -35,11 +35,12 @@ class Examiner:
 
     boxed: bool
     at_work: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    stopped: bool = False
 
     def check(
         self, answers: Mapping[str, Path], work: Path, seat: int
     ) -> Iterator[tuple[str, Result]]:
-        """The result for each answer, by its exercise's id, as they come.
+        """The result for each answer, by its exercise's id, in their order, as they come.
 
         All answers lie in folders of one folder, this student's alone. `work` is a folder to be
         made, and `seat` a number that no other proctor at work has. An answer whose check the
@@ -50,7 +51,7 @@ class Examiner:
                 if exercise.id in answers:
                     yield exercise.id, (run(exercise, answers[exercise.id]).outcomes, "")
             return
-        jobs = [(e.id, str(answers[e.id])) for e in EXERCISES if e.id in answers]
+        jobs = [(name, str(path)) for name, path in answers.items()]
         folder = next(iter(answers.values())).parents[1]
         exercises = {exercise.id: exercise for exercise in EXERCISES}
         seen: dict[str, Outcome] = {}
@@ -66,6 +67,8 @@ class Examiner:
         self, answers: Path, work: Path, seat: int, jobs: list[tuple[str, str]]
     ) -> Iterator[dict[str, Any]]:
         """What a proctor tells, line by line."""
+        if self.stopped:
+            return
         user = FIRST_USER + seat if self.boxed and is_root() else 0
         order = {"user": user, "boxed": self.boxed, "jobs": jobs}
         order |= {"answers": str(answers), "work": str(work)}
@@ -98,6 +101,7 @@ class Examiner:
                 self.at_work.discard(process)
 
     def stop(self) -> None:
+        self.stopped = True
         for process in list(self.at_work):
             end(process)
 

@@ -20,6 +20,7 @@ from workbook.runner import Outcome
 from workbook.submissions import Submission, read_submissions
 
 WORK = ".work"  # in the output folder: copies of the answers, and what has been graded already
+TRIES = 3  # of a student whose proctor did not come to its end
 SEATS = 6 * (os.cpu_count() or 1)  # students at once: most of a check is waiting
 
 
@@ -107,18 +108,22 @@ def grade_student(
     results = {name: kept.results[keys[name]] for name in keys if keys[name] in kept.results}
     for _ in results:
         done()
-    todo = {name: path for name, path in submission.answers.items() if name not in results}
-    for name, result in examiner.check(todo, work, seat) if todo else ():
-        results[name] = result
-        kept.add(keys[name], result)
-        done()
+    todo = [name for name in submission.answers if name not in results]
+    for _ in range(TRIES):
+        answers = {name: submission.answers[name] for name in todo}
+        for name, result in examiner.check(answers, work, seat) if todo else ():
+            results[name] = result
+            kept.add(keys[name], result)
+            done()
+        todo = [name for name in todo if name not in results]
+        todo = todo[1:] + todo[:1]  # what ended its proctor waits for the others
     grades = [
         Grade(exercise, tuple(results[exercise.id][0]), results[exercise.id][1])
         if exercise.id in results
         else Grade(exercise, (), missing=exercise.id not in submission.answers)
         for exercise in EXERCISES
     ]
-    broken_off = ", ".join(name for name in todo if name not in results)
+    broken_off = ", ".join(todo)
     ungraded = broken_off and f"The checks broke off at {broken_off}: grade again."
     return Student(
         submission.name, tuple(grades), submission.notes, submission.unreadable or ungraded

@@ -82,6 +82,7 @@ class Zygote:
         self._box = box
         self._lock = threading.Lock()
         self._asked = 0
+        self._killed = False
         self._socket, other = socket.socketpair()
         self._process: subprocess.Popen[bytes] | None = None
         with other:
@@ -143,13 +144,17 @@ class Zygote:
     def processes(self) -> list[psutil.Process]:
         """Those that it has started, and those that these have; in a box, the box's own, too."""
         assert self._process is not None
-        with contextlib.suppress(psutil.NoSuchProcess):
-            return psutil.Process(self._process.pid).children(recursive=True)
-        return []
+        found = []
+        for pid in descendants(self._process.pid):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found.append(psutil.Process(pid))
+        return found
 
     def has_ended(self) -> bool:
         if self._process is None:
             return False
+        if self._killed:
+            return True
         if not wait([self._socket], 0):
             return False
         try:  # not by asking the process: we may be forked, and not its parent
@@ -160,6 +165,7 @@ class Zygote:
     def kill(self) -> None:
         """End it, and in a box all that is in there."""
         assert self._process is not None
+        self._killed = True  # in a box, it lives on for a moment
         self._process.kill()
         self._process.wait()
 
@@ -168,6 +174,20 @@ class Zygote:
         self._socket.close()
         if self._process:
             self._process.wait()
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that come from this one. Linux tells it without a look at all that run."""
+    tasks = Path(f"/proc/{pid}/task")
+    if not (tasks / str(pid) / "children").exists():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+        return []
+    found: list[int] = []
+    with contextlib.suppress(OSError):  # it has ended
+        for task in tasks.iterdir():
+            found += map(int, (task / "children").read_text(encoding="utf-8").split())
+    return found + [each for child in found for each in descendants(child)]
 
 
 preloaded: Callable[[socket.socket], NoReturn] | None = None  # set in processes forked by a zygote

@@ -78,7 +78,12 @@ def clear(zygote: Zygote, own: set[int]) -> None:
 def check(exercise_id: str, answer: str, work: Path) -> str:
     """Have an answer checked, and say why that was broken off, if it was."""
     zygote = find_zygote()
-    zygote.ask({})  # returns when it is ready
+    try:
+        zygote.ask({})  # returns when it is ready
+    except (OSError, RuntimeError):  # the answer before has spoilt it
+        zygote.kill()
+        zygote = find_zygote()
+        zygote.ask({})
     own = {process.pid for process in zygote.processes()}
     work.mkdir()
     os.environ["TMPDIR"] = str(work)  # the checks' and the answer's, as it is outside of a box
