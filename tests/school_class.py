@@ -86,8 +86,8 @@ def surprises(out: Path, handed_in: list[tuple[str, Exercise, Path]]) -> list[st
 def main(folder: Path, size: int) -> None:
     handed_in = list(make_class(folder / "class", size))
     started = time.monotonic()
-    command = [sys.executable, "-m", "workbook", "grade", folder / "class"]
-    code = subprocess.run([*command, "--out", folder / "graded"]).returncode
+    command = [sys.executable, "-m", "workbook", "grade", str(folder / "class")]
+    code = subprocess.run([*command, "--out", str(folder / "graded")]).returncode
     seconds = time.monotonic() - started
     print(f"{size} students, {len(handed_in)} answers: {seconds:.0f} s, exit code {code}")
     print(*surprises(folder / "graded", handed_in), sep="\n")

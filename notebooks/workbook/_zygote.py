@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import traceback
+import types
 from collections.abc import Callable
 from typing import Any, NoReturn, TextIO
 
@@ -143,6 +144,8 @@ def main(starter: socket.socket) -> NoReturn:
     os.environ.update(request["env"])
     tempfile.tempdir = None  # and not what it was in our environment
     sys.stdout, sys.stderr = open_output(1, "strict"), open_output(2, "backslashreplace")
+    # Processes that an app spawns would import what is called __main__ here: us, with all we need.
+    sys.modules["__main__"] = types.ModuleType("__main__")
     launch.begin_anew(main)
     module = importlib.import_module(request["module"])
     leave_as_python_does(lambda: module.main(request["command"]))
