@@ -14,6 +14,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from workbook.launch import FORK
 
+os.environ["WORKBOOK_LANG"] = "en"  # whatever the developer speaks
 os.environ[FORK] = "1"  # hundreds of servers, and an import of FastAPI for each is minutes
 # Hundreds of HTTP clients, too, and each would read all certificates anew.
 ssl.create_default_context = functools.cache(ssl.create_default_context)  # type: ignore[assignment]

@@ -28,7 +28,7 @@ def hand_in(folder: Path) -> Path:
     for exercise in EXERCISES:
         shutil.copy(exercise.solution, folder / "Ana Ng")
         shutil.copy(exercise.file, folder / "王小明")
-    wrong = ROOT / "tests" / "answers" / "05_sse" / "frame" / "wrong_latin1.py"
+    wrong = ROOT / "tests" / "answers" / "05_sse" / "frame" / "wrong_json.py"
     shutil.copy(wrong, folder / "=cmd()" / "frame.py")
     return folder
 

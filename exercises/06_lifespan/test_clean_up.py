@@ -33,13 +33,12 @@ def log_of_failing_start(request: pytest.FixtureRequest, **env: str) -> str:
     try:
         server = serve(path, env=env, start_seconds=START_SECONDS)
     except ServerError as error:
-        log = str(error)
+        log, ended = str(error), error.exit_code is not None
     else:
         with contextlib.suppress(ServerError):
             server.stop()
         seen = "it accepts requests, with a service missing"
         expect(False, did=did, expected=expected, seen=seen, hint=3)
-    ended = "(exit code" in log.partition("\n")[0]
     expect(
         ended,
         did=did,

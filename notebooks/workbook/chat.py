@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from workbook.checking import expect
+from workbook.language import _
 from workbook.server import Server
 
 PATIENCE = 3  # seconds for one message
@@ -42,9 +43,9 @@ async def hear(member: ClientConnection, patience: float = PATIENCE) -> str:
     try:
         return str(await asyncio.wait_for(member.recv(), patience))
     except TimeoutError:
-        return f"(nothing for {patience:g} s)"
+        return _("(nothing for {seconds:g} s)").format(seconds=patience)
     except ConnectionClosed as closed:
-        return f"(closed, code {closed.rcvd.code if closed.rcvd else 1006})"
+        return _("(closed, code {code})").format(code=closed.rcvd.code if closed.rcvd else 1006)
 
 
 async def hear_until(member: ClientConnection, *last: str) -> list[str]:
@@ -71,9 +72,9 @@ async def members(
                 heard = await hear(member)
                 expect(
                     heard == joined(name),
-                    did=f"{name} joined a room of {len(inside) - 1}",
-                    expected=f"{its_name} hears {joined(name)}",
-                    seen=f"{its_name} heard {heard}",
+                    did=_("{name} joined a room of {size}").format(name=name, size=len(inside) - 1),
+                    expected=_("{name} hears {text}").format(name=its_name, text=joined(name)),
+                    seen=_("{name} heard {text}").format(name=its_name, text=heard),
                     hint=hint,
                 )
         yield inside

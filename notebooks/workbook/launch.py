@@ -18,6 +18,8 @@ from typing import IO, NoReturn
 
 import psutil
 
+from workbook.language import _
+
 PACKAGE = Path(__file__).parent
 ZYGOTE = PACKAGE / "_zygote.py"
 READY_SECONDS = 60  # in which a zygote has imported all that it is to share
@@ -112,7 +114,7 @@ class Zygote:
             while True:
                 answered = self._answers.readline()
                 if not answered:
-                    raise RuntimeError("the process that forks servers has ended")
+                    raise RuntimeError(_("the process that forks servers has ended"))
                 self._socket.settimeout(ANSWER_SECONDS)
                 answered_number, answer = json.loads(answered)
                 if answered_number == number:  # an interrupt may have left an earlier one unread
@@ -139,7 +141,7 @@ class Zygote:
                 status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
                 if re.search(rf"^NSpid:\t\d+\t{pid}\b", status, re.MULTILINE):
                     return process.pid
-        raise RuntimeError("the process has ended at once")
+        raise RuntimeError(_("the process has ended at once"))
 
     def processes(self) -> list[psutil.Process]:
         """Those that it has started, and those that these have; in a box, the box's own, too."""

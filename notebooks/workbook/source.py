@@ -5,6 +5,7 @@ import io
 import tokenize
 from pathlib import Path
 
+from workbook.language import _
 from workbook.server import Server
 
 
@@ -28,7 +29,8 @@ def source(app: Server | Path, *names: str) -> str:
             continue
         found |= dict.fromkeys(defined, "\n".join(lines[first - 1 : node.end_lineno]))
     if missing := [name for name in names if name not in found]:
-        raise LookupError(f"{path.name} does not define {', '.join(missing)}")
+        advice = _("{file} does not define {names}")
+        raise LookupError(advice.format(file=path.name, names=", ".join(missing)))
     return "\n\n".join(found[name] for name in names)
 
 
