@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from workbook.checking import SERVERS, START_SECONDS, Advice, end, expect
+from workbook.language import _
 from workbook.server import Server, ServerError, serve
 
 pytestmark = pytest.mark.anyio
@@ -28,14 +29,16 @@ def shared_answer(request: pytest.FixtureRequest) -> Iterator[Server]:
     try:
         server = serve(path, start_seconds=START_SECONDS)
     except (ServerError, FileNotFoundError) as error:
-        raise Advice(f"started {path.name}", "it accepts requests", error) from None
+        did = _("started {file}").format(file=path.name)
+        raise Advice(did, _("it accepts requests"), error) from None
     yield server
     left = family(server)[1:]  # only one check judges what is left
     with suppress(ServerError):
         server.stop()
     kill(left)
     if complaint := end(server):
-        raise Advice(f"stopped {path.name}", "it ends and leaves nothing behind", complaint)
+        did = _("stopped {file}").format(file=path.name)
+        raise Advice(did, _("it ends and leaves nothing behind"), complaint)
 
 
 @pytest.fixture
@@ -46,7 +49,7 @@ def answer(shared_answer: Server, request: pytest.FixtureRequest) -> Server:
 
 async def warm(client: httpx.AsyncClient, processes: int) -> None:
     """Have as many processes started as the app may want to keep for its work."""
-    await asyncio.gather(*(count(client, FEW) for _ in range(processes)))
+    await asyncio.gather(*(count(client, FEW) for _process in range(processes)))
 
 
 def family(server: Server) -> list[psutil.Process]:
@@ -85,8 +88,8 @@ async def count(client: httpx.AsyncClient, limit: int = LIMIT) -> float:
     expect(
         answer.status_code == 200 and answer.json() == expected,
         did=f"GET /primes/{limit}",
-        expected=f"200 and {json.dumps(expected)}",
-        seen=f"{answer.status_code} and {answer.text[:200]}",
+        expected=_("200 and {body}").format(body=json.dumps(expected)),
+        seen=_("{status} and {text}").format(status=answer.status_code, text=answer.text[:200]),
         hint=4,
     )
     return time.perf_counter() - started
@@ -94,7 +97,7 @@ async def count(client: httpx.AsyncClient, limit: int = LIMIT) -> float:
 
 async def test_ping_stays_quick(client: httpx.AsyncClient) -> None:
     """`/ping` stays quick while primes are counted."""
-    for _ in range(3):  # of three rounds on a busy machine, one clear one will do
+    for _round in range(3):  # of three rounds on a busy machine, one clear one will do
         counting = asyncio.ensure_future(count(client))
         pings: list[float] = []
         while not counting.done():
@@ -109,9 +112,11 @@ async def test_ping_stays_quick(client: httpx.AsyncClient) -> None:
             break
     expect(
         quick,
-        did=f"GET /primes/{LIMIT}, and /ping again and again meanwhile",
-        expected="/ping answers long before the primes are counted",
-        seen=f"the primes took {seconds:.2f} s, and one /ping {max(pings):.2f} s",
+        did=_("GET /primes/{limit}, and /ping again and again meanwhile").format(limit=LIMIT),
+        expected=_("/ping answers long before the primes are counted"),
+        seen=_("the primes took {primes:.2f} s, and one /ping {ping:.2f} s").format(
+            primes=seconds, ping=max(pings)
+        ),
         hint=1,
     )
 
@@ -120,7 +125,7 @@ async def test_two_counts_keep_two_cores_busy(answer: Server, client: httpx.Asyn
     """Two counts at once keep two cores busy."""
     await warm(client, 2)
     rounds = []
-    for _ in range(3):  # one clear round will do
+    for _round in range(3):  # one clear round will do
         cores, share = await watch_two_counts(answer, client)
         rounds.append(f"{cores:.1f}")
         # Where others use the cores, too, what two processes did by turns tells enough.
@@ -128,9 +133,11 @@ async def test_two_counts_keep_two_cores_busy(answer: Server, client: httpx.Asyn
             return
     expect(
         False,
-        did=f"GET /primes/{LIMIT}, two at once, three times",
-        expected="two processes (or whatever has a GIL of its own) count at the same time",
-        seen=f"{', '.join(rounds)} cores were busy, counting one after the other or by turns",
+        did=_("GET /primes/{limit}, two at once, three times").format(limit=LIMIT),
+        expected=_("two processes (or whatever has a GIL of its own) count at the same time"),
+        seen=_("{cores} cores were busy, counting one after the other or by turns").format(
+            cores=", ".join(rounds)
+        ),
         hint=2,
     )
 
@@ -153,14 +160,14 @@ async def watch_two_counts(server: Server, client: httpx.AsyncClient) -> tuple[f
     before = cpu_seconds(server)
     after: dict[int, float] = {}
     began = time.perf_counter()
-    counts = [asyncio.ensure_future(count(client)) for _ in range(2)]
+    counts = [asyncio.ensure_future(count(client)) for _count in range(2)]
     while not any(work.done() for work in counts):
         await asyncio.wait(counts, timeout=0.05, return_when=asyncio.FIRST_COMPLETED)
         after |= cpu_seconds(server)  # again and again, for a process may live for one count only
     wall = time.perf_counter() - began
     await asyncio.gather(*counts)
     used = [seconds - before.get(pid, 0) for pid, seconds in after.items()]
-    most, second, *_ = [*sorted(used, reverse=True), 0.0]
+    most, second, *_others = [*sorted(used, reverse=True), 0.0]
     return sum(used) / wall, second / (most + second or 1)
 
 
@@ -178,15 +185,15 @@ async def test_processes_end_with_the_app(answer: Server, client: httpx.AsyncCli
     kill(left)
     expect(
         stopped,
-        did="had primes counted, then sent the app SIGTERM",
-        expected="it ends",
-        seen="it was still there 5 s later",
+        did=_("had primes counted, then sent the app SIGTERM"),
+        expected=_("it ends"),
+        seen=_("it was still there 5 s later"),
         hint=3,
     )
     expect(
         not left,
-        did="had primes counted, then sent the app SIGTERM",
-        expected="every process that it started is gone a moment later",
-        seen=f"{len(left)} of the {len(started)} ran on",
+        did=_("had primes counted, then sent the app SIGTERM"),
+        expected=_("every process that it started is gone a moment later"),
+        seen=_("{left} of the {count} ran on").format(left=len(left), count=len(started)),
         hint=3,
     )

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from workbook.checking import expect
+from workbook.language import _
 
 pytestmark = pytest.mark.anyio
 
@@ -50,18 +51,18 @@ class Suppliers:
                     await asyncio.sleep(SLOW / 20)
                 writer.write(body)
                 return
-            case "closes the connection":
+            case "closes":
                 return
-            case "answers 503":
+            case "fails":
                 writer.write(OK.replace(b"200 OK", b"503 Service Unavailable") + b"{}")
                 return
-            case "sends a page that is no JSON":
+            case "sends a page":
                 body = b"<h1>Back soon!</h1>"
-            case "sends JSON without a price":
+            case "sends no price":
                 body = b'{"sorry": "sold out"}'
-            case "sends a JSON list":
+            case "sends a list":
                 body = b"[]"
-            case "sends a price of null":
+            case "sends null":
                 body = b'{"price": null}'
         writer.write(OK + body)
 
@@ -88,21 +89,30 @@ def environment(suppliers: tuple[Suppliers, str]) -> Mapping[str, str]:
 
 
 async def check_null(
-    client: httpx.AsyncClient, suppliers: Suppliers, supplier: str, behaviour: str, late: int
+    client: httpx.AsyncClient,
+    suppliers: Suppliers,
+    supplier: str,
+    behaviour: str,
+    in_words: str,
+    late: int,
 ) -> None:
     """Ask while one supplier behaves badly: its price is null, the others' are there in time."""
-    did = f"GET /prices/longjing while {supplier} {behaviour}, with TIMEOUT={TIMEOUT}"
+    did = _("GET /prices/longjing while {supplier} {behaves}, with TIMEOUT={seconds}").format(
+        supplier=supplier, behaves=in_words, seconds=TIMEOUT
+    )
     suppliers.behaviour = {supplier: behaviour}
     expected = {**PRICES, supplier: None}
-    for _ in range(2):  # on a busy machine even a good supplier may come too late
+    for _chance in range(2):  # on a busy machine even a good supplier may come too late
         try:
             answer = await client.get("/prices/longjing", timeout=0.8 * SLOW)
         except httpx.TimeoutException:
             expect(
                 False,
                 did=did,
-                expected=f"an answer after {TIMEOUT} s, without waiting for {supplier}",
-                seen=f"none had come after {0.8 * SLOW:.1f} s",
+                expected=_("an answer after {seconds} s, without waiting for {supplier}").format(
+                    seconds=TIMEOUT, supplier=supplier
+                ),
+                seen=_("none had come after {seconds:.1f} s").format(seconds=0.8 * SLOW),
                 hint=late,
             )
         if answer.status_code != 200:
@@ -112,8 +122,10 @@ async def check_null(
     expect(
         False,
         did=did,
-        expected=f"200, null for {supplier} and the others' prices: {json.dumps(expected)}",
-        seen=f"{answer.status_code} and {answer.text[:200]}",
+        expected=_("200, null for {supplier} and the others' prices: {prices}").format(
+            supplier=supplier, prices=json.dumps(expected)
+        ),
+        seen=_("{status} and {text}").format(status=answer.status_code, text=answer.text[:200]),
         hint=3,
     )
 
@@ -122,8 +134,8 @@ async def test_the_suppliers_are_asked_together(
     client: httpx.AsyncClient, suppliers: tuple[Suppliers, str]
 ) -> None:
     """All suppliers are asked before the first has answered."""
-    played, _ = suppliers
-    for _ in range(2):  # a second chance on a busy machine
+    played, _url = suppliers
+    for _chance in range(2):  # a second chance on a busy machine
         played.asked.clear()
         played.all_asked.clear()
         played.behaviour = dict.fromkeys(PRICES, "waits until all are asked")
@@ -135,17 +147,19 @@ async def test_the_suppliers_are_asked_together(
         asking.cancel()
     expect(
         played.all_asked.is_set(),
-        did="GET /prices/longjing, each supplier answering only once all three were asked",
-        expected="all three are asked at once",
-        seen=f"after {TIMEOUT} s these had been asked: {', '.join(asked) or 'none'}",
+        did=_("GET /prices/longjing, each supplier answering only once all three were asked"),
+        expected=_("all three are asked at once"),
+        seen=_("after {seconds} s these had been asked: {suppliers}").format(
+            seconds=TIMEOUT, suppliers=", ".join(asked) or _("none")
+        ),
         hint=1,
     )
     answer = await asking
     expect(
         answer.status_code == 200 and answer.json() == PRICES,
-        did="GET /prices/longjing, with three suppliers that are well",
-        expected=f"200 and their prices: {json.dumps(PRICES)}",
-        seen=f"{answer.status_code} and {answer.text[:200]}",
+        did=_("GET /prices/longjing, with three suppliers that are well"),
+        expected=_("200 and their prices: {prices}").format(prices=json.dumps(PRICES)),
+        seen=_("{status} and {text}").format(status=answer.status_code, text=answer.text[:200]),
         hint=5,
     )
 
@@ -154,26 +168,26 @@ async def test_a_supplier_that_hangs_is_null(
     client: httpx.AsyncClient, suppliers: tuple[Suppliers, str]
 ) -> None:
     """A supplier that hangs is null when `TIMEOUT` is over, and takes nobody with it."""
-    await check_null(client, suppliers[0], "hangzhou", "hangs", late=2)
+    await check_null(client, suppliers[0], "hangzhou", "hangs", _("hangs"), late=2)
 
 
 async def test_a_supplier_that_dawdles_is_null(
     client: httpx.AsyncClient, suppliers: tuple[Suppliers, str]
 ) -> None:
     """A supplier that sends a byte now and then is null when `TIMEOUT` is over."""
-    await check_null(client, suppliers[0], "wuyi", "dawdles", late=4)
+    await check_null(client, suppliers[0], "wuyi", "dawdles", _("dawdles"), late=4)
 
 
 async def test_a_supplier_that_fails_is_null(
     client: httpx.AsyncClient, suppliers: tuple[Suppliers, str]
 ) -> None:
     """A supplier that is down or talks nonsense is null, and the others' prices are there."""
-    for supplier, behaviour in [
-        ("anxi", "closes the connection"),
-        ("hangzhou", "answers 503"),
-        ("wuyi", "sends a page that is no JSON"),
-        ("anxi", "sends JSON without a price"),
-        ("hangzhou", "sends a JSON list"),
-        ("wuyi", "sends a price of null"),
+    for supplier, behaviour, in_words in [
+        ("anxi", "closes", _("closes the connection")),
+        ("hangzhou", "fails", _("answers 503")),
+        ("wuyi", "sends a page", _("sends a page that is no JSON")),
+        ("anxi", "sends no price", _("sends JSON without a price")),
+        ("hangzhou", "sends a list", _("sends a JSON list")),
+        ("wuyi", "sends null", _("sends a price of null")),
     ]:
-        await check_null(client, suppliers[0], supplier, behaviour, late=2)
+        await check_null(client, suppliers[0], supplier, behaviour, in_words, late=2)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from workbook.checking import expect
+from workbook.language import _
 
 pytestmark = pytest.mark.anyio
 
@@ -20,8 +21,8 @@ async def get_report(client: httpx.AsyncClient, year: int) -> None:
     expect(
         answer.status_code == 200 and answer.json() == report,
         did=f"GET /reports/{year}",
-        expected=f"200 and the report, {report}",
-        seen=f"{answer.status_code} and {answer.text[:200]}",
+        expected=_("200 and the report, {report}").format(report=report),
+        seen=_("{status} and {text}").format(status=answer.status_code, text=answer.text[:200]),
         hint=3,
     )
 
@@ -44,8 +45,10 @@ async def test_each_report_is_the_librarys(client: httpx.AsyncClient) -> None:
     expect(
         seconds > 0.9 * REPORT_SECONDS,
         did="GET /reports/2024",
-        expected=f"make_report, unchanged, takes {REPORT_SECONDS} s for it",
-        seen=f"the answer came after {seconds:.2f} s",
+        expected=_("make_report, unchanged, takes {seconds} s for it").format(
+            seconds=REPORT_SECONDS
+        ),
+        seen=_("the answer came after {seconds:.2f} s").format(seconds=seconds),
         hint=1,
     )
 
@@ -64,19 +67,28 @@ async def test_ten_reports_take_about_as_long_as_one(client: httpx.AsyncClient) 
         report.cancel()
     for report in done:
         report.result()
+    if pings > 10:
+        seen = _(
+            "one took {one:.1f} s; {four:.1f} s after asking for ten, {count} had come, "
+            "though /ping was quick"
+        )
+    else:
+        seen = _(
+            "one took {one:.1f} s; {four:.1f} s after asking for ten, {count} had come, "
+            "and /ping had to wait, too"
+        )
     expect(
         not late,
-        did="asked for one report, then for ten at once",
-        expected="ten take about as long as one",
-        seen=f"one took {one:.1f} s; {4 * one:.1f} s after asking for ten, {len(done)} had come"
-        + (", though /ping was quick" if pings > 10 else ", and /ping had to wait, too"),
+        did=_("asked for one report, then for ten at once"),
+        expected=_("ten take about as long as one"),
+        seen=seen.format(one=one, four=4 * one, count=len(done)),
         hint=4 if pings > 10 else 2,
     )
 
 
 async def test_ping_never_waits(client: httpx.AsyncClient) -> None:
     """`/ping` answers at once while reports are made."""
-    for _ in range(2):  # a second chance on a busy machine
+    for _chance in range(2):  # a second chance on a busy machine
         started = time.perf_counter()
         reports = asyncio.gather(get_report(client, 2023), get_report(client, 2024))
         pings = await count_pings(client, reports)
@@ -86,8 +98,8 @@ async def test_ping_never_waits(client: httpx.AsyncClient) -> None:
             break
     expect(
         pings > 4,
-        did="asked for two reports, and for /ping again and again until they came",
-        expected="/ping answers many times meanwhile",
-        seen=f"it answered {pings} times in {seconds:.1f} s",
+        did=_("asked for two reports, and for /ping again and again until they came"),
+        expected=_("/ping answers many times meanwhile"),
+        seen=_("it answered {count} times in {seconds:.1f} s").format(count=pings, seconds=seconds),
         hint=1,
     )

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from workbook.checking import expect
+from workbook.language import _
 
 pytestmark = pytest.mark.anyio
 
@@ -36,9 +37,11 @@ async def order(client: httpx.AsyncClient, cities: list[str]) -> httpx.URL:
     location = answer.headers.get("Location")
     expect(
         answer.status_code == 202 and location,
-        did=f"POST /reports with {', '.join(cities)}",
-        expected="202 and a Location header",
-        seen=f"{answer.status_code}, Location: {location or 'none'}, {answer.text[:200]}",
+        did=_("POST /reports with {cities}").format(cities=", ".join(cities)),
+        expected=_("202 and a Location header"),
+        seen=_("{status}, Location: {location}, {body}").format(
+            status=answer.status_code, location=location or _("none"), body=answer.text[:200]
+        ),
         hint=2,
     )
     return answer.url.join(location)
@@ -51,8 +54,8 @@ async def ask(client: httpx.AsyncClient, address: httpx.URL) -> dict[str, Any]:
     known = isinstance(told, dict) and told.get("status") in ("pending", "running", *ENDS)
     expect(
         known,
-        did=f"POST /reports, then GET {address.path}, its Location",
-        expected="200 and a `status`: pending, running, done or failed",
+        did=_("POST /reports, then GET {path}, its Location").format(path=address.path),
+        expected=_("200 and a `status`: pending, running, done or failed"),
         seen=f"{answer.status_code} {answer.text[:200]}",
         hint=1,
     )
@@ -70,19 +73,24 @@ async def follow(client: httpx.AsyncClient, address: httpx.URL) -> list[dict[str
     return told
 
 
+def in_time(told: list[dict[str, Any]]) -> str:
+    """What was told until the deadline."""
+    return _("within {seconds} s: {told}").format(seconds=DEADLINE, told=in_words(told))
+
+
 def in_words(told: list[dict[str, Any]]) -> str:
     """The statuses, each once, with the progress where there is some: "running 0.2, done"."""
     words = []
     for now in told:
-        progress = now.get("progress", "without progress")
+        progress = now.get("progress", _("without progress"))
         progress = f"{progress:.2f}" if isinstance(progress, float) else progress
         words.append(f"running {progress}" if now["status"] == "running" else now["status"])
-    return ", then ".join(dict.fromkeys(words))
+    return _(", then ").join(dict.fromkeys(words))
 
 
 async def test_the_order_is_answered_at_once(client: httpx.AsyncClient) -> None:
     """POST answers 202 with a Location, before the report is done."""
-    for _ in range(3):  # once would do: a machine may be busy for a moment
+    for _round in range(3):  # once would do: a machine may be busy for a moment
         began = time.monotonic()
         address = await order(client, FIVE)
         seconds = time.monotonic() - began
@@ -92,9 +100,11 @@ async def test_the_order_is_answered_at_once(client: httpx.AsyncClient) -> None:
         await follow(client, address)
     expect(
         told["status"] not in ENDS,
-        did="POST /reports with five cities, then GET its Location",
-        expected="pending or running: the answer is there before the report",
-        seen=f"POST took {seconds:.2f} s, and the report was {told['status']}",
+        did=_("POST /reports with five cities, then GET its Location"),
+        expected=_("pending or running: the answer is there before the report"),
+        seen=_("POST took {seconds:.2f} s, and the report was {status}").format(
+            seconds=seconds, status=told["status"]
+        ),
         hint=2,
     )
 
@@ -102,28 +112,27 @@ async def test_the_order_is_answered_at_once(client: httpx.AsyncClient) -> None:
 async def test_progress_can_be_watched(client: httpx.AsyncClient) -> None:
     """A running report tells its progress, which grows, and then the result."""
     told = await follow(client, await order(client, FIVE))
-    did = "POST /reports with five cities, then GET its Location again and again"
-    seen = in_words(told)
+    did = _("POST /reports with five cities, then GET its Location again and again")
     progress = [now.get("progress") for now in told if now["status"] == "running"]
     shares = [p for p in progress if isinstance(p, int | float) and 0 <= p <= 1]
     expect(
         shares == progress and len(set(shares)) >= 3 and shares == sorted(shares),
         did=did,
-        expected="running, with a progress that grows from 0 to 1",
-        seen=seen,
+        expected=_("running, with a progress that grows from 0 to 1"),
+        seen=in_words(told),
         hint=3 if len(told) > 2 else 2,  # one or two answers: the questions had to wait
     )
     expect(
         told[-1]["status"] == "done",
         did=did,
-        expected="done in the end",
-        seen=f"within {DEADLINE} s: {seen}",
+        expected=_("done in the end"),
+        seen=in_time(told),
         hint=1,
     )
     expect(
         told[-1].get("result") == result_of(FIVE),
         did=did,
-        expected=f"done, with the result {result_of(FIVE)}",
+        expected=_("done, with the result {result}").format(result=result_of(FIVE)),
         seen=f"{told[-1]}",
         hint=1,
     )
@@ -133,11 +142,11 @@ async def test_one_report_is_made_at_a_time(client: httpx.AsyncClient) -> None:
     """Reports wait as pending for those before them, and each has its own result."""
     orders = [FIVE[:3], FIVE[3:], FIVE[2:4]]
     addresses = [await order(client, cities) for cities in orders]
-    did = "POST /reports three times, then GET all three Locations again and again"
+    did = _("POST /reports three times, then GET all three Locations again and again")
     expect(
         len(set(addresses)) == 3,
         did=did,
-        expected="three addresses",
+        expected=_("three addresses"),
         seen=f"{', '.join(address.path for address in addresses)}",
         hint=1,
     )
@@ -157,25 +166,27 @@ async def test_one_report_is_made_at_a_time(client: httpx.AsyncClient) -> None:
     expect(
         set(last) == {"done"},
         did=did,
-        expected="all done in the end",
-        seen=f"after {DEADLINE} s: {', '.join(last)}",
+        expected=_("all done in the end"),
+        seen=_("after {seconds} s: {told}").format(seconds=DEADLINE, told=", ".join(last)),
         hint=1,
     )
     results = [now.get("result") for now in told]
     expect(
         results == [result_of(cities) for cities in orders],
         did=did,
-        expected=f"each has the result for its own cities: {[*map(result_of, orders)]}",
+        expected=_("each has the result for its own cities: {results}").format(
+            results=[*map(result_of, orders)]
+        ),
         seen=f"{results}",
         hint=1,
     )
     expect(
         waited and not at_once,
         did=did,
-        expected="one is running, those before it are done, those after it pending",
-        seen=f"at one moment: {at_once}"
+        expected=_("one is running, those before it are done, those after it pending"),
+        seen=_("at one moment: {told}").format(told=at_once)
         if at_once
-        else "none was pending while another was running",
+        else _("none was pending while another was running"),
         hint=3,
     )
 
@@ -185,36 +196,39 @@ async def test_a_failure_is_told(client: httpx.AsyncClient) -> None:
     failing = await order(client, ["anxi", "atlantis", "wuyi"])
     following = await order(client, ["wuyi"])
     told = await follow(client, failing)
-    did = (
+    did = _(
         "POST /reports with anxi, atlantis (which has no warehouse) and wuyi, then GET its Location"
     )
     expect(
         told[-1]["status"] == "failed",
         did=did,
-        expected="failed in the end",
-        seen=f"within {DEADLINE} s: {in_words(told)}",
+        expected=_("failed in the end"),
+        seen=in_time(told),
         hint=4,
     )
+    error = "there is no warehouse in atlantis"
     expect(
-        "there is no warehouse in atlantis" in str(told[-1].get("error")),
+        error in str(told[-1].get("error")),
         did=did,
-        expected="an `error` with what count_parcels said: there is no warehouse in atlantis",
+        expected=_("an `error` with what count_parcels said: {error}").format(error=error),
         seen=f"{told[-1]}",
         hint=4,
     )
     told = await follow(client, following)
     expect(
         told[-1]["status"] == "done",
-        did="POST /reports for a report that fails and for one more, then GET that one's Location",
-        expected="done in the end",
-        seen=f"within {DEADLINE} s: {in_words(told)}",
+        did=_(
+            "POST /reports for a report that fails and for one more, then GET that one's Location"
+        ),
+        expected=_("done in the end"),
+        seen=in_time(told),
         hint=4,
     )
     again = await ask(client, failing)
     expect(
         again["status"] == "failed",
-        did=f"{did} once more, when the next report was done",
-        expected="still failed",
+        did=_("{did} once more, when the next report was done").format(did=did),
+        expected=_("still failed"),
         seen=again["status"],
         hint=1,
     )
@@ -235,7 +249,9 @@ async def test_an_unknown_report_is_not_found(client: httpx.AsyncClient) -> None
     answer = await client.get(unknown)
     expect(
         answer.status_code == 404,
-        did=f"POST /reports, which gave {given}, then GET {unknown}",
+        did=_("POST /reports, which gave {given}, then GET {unknown}").format(
+            given=given, unknown=unknown
+        ),
         expected="404",
         seen=f"{answer.status_code} {answer.text[:200]}",
         hint=5,

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from workbook.checking import expect
+from workbook.language import _
 
 pytestmark = pytest.mark.anyio
 
@@ -34,8 +35,8 @@ async def registered(client: httpx.AsyncClient, username: str) -> float:
     seconds = time.monotonic() - began
     expect(
         answer.status_code == 200 and MESSAGE in answer.text,
-        did=f"POST /register as {username}, a name that is free",
-        expected=f"200 and the message {MESSAGE}",
+        did=_("POST /register as {username}, a name that is free").format(username=username),
+        expected=_("200 and the message {message}").format(message=MESSAGE),
         seen=f"{answer.status_code} {answer.text[:200]}",
         hint=5,
     )
@@ -68,14 +69,16 @@ async def test_the_answer_comes_before_the_mail(client: httpx.AsyncClient) -> No
         if not sent:
             break
     waited = seconds > MAIL_SECONDS / 2
-    seen = f"the answer took {seconds:.2f} s, and sent were: {', '.join(sent)}"
+    seen = _("the answer took {seconds:.2f} s, and sent were: {mails}")
     if not waited:
-        seen = f"a quick answer, but GET /outbox had to wait for: {', '.join(sent)}"
+        seen = _("a quick answer, but GET /outbox had to wait for: {mails}")
     expect(
         not sent,
-        did=f"POST /register, and at its answer GET /outbox; a mail takes {MAIL_SECONDS} s",
-        expected="nothing is sent yet",
-        seen=seen,
+        did=_("POST /register, and at its answer GET /outbox; a mail takes {seconds} s").format(
+            seconds=MAIL_SECONDS
+        ),
+        expected=_("nothing is sent yet"),
+        seen=seen.format(seconds=seconds, mails=", ".join(sent)),
         hint=1 if waited else 3,
     )
 
@@ -84,12 +87,14 @@ async def test_both_mails_follow_in_order(client: httpx.AsyncClient) -> None:
     """After the answer the welcome mail is sent, then the guide, each once."""
     await registered(client, "lin")
     sent = await wait_for_mails(client, "lin")
-    did = "POST /register, then GET /outbox again and again"
+    did = _("POST /register, then GET /outbox again and again")
     expect(
         set(sent) == {"welcome", "guide"},
         did=did,
-        expected="a welcome mail and a guide are sent",
-        seen=f"within {DEADLINE} s there came: {', '.join(sent) or 'nothing'}",
+        expected=_("a welcome mail and a guide are sent"),
+        seen=_("within {seconds} s there came: {mails}").format(
+            seconds=DEADLINE, mails=", ".join(sent) or _("nothing")
+        ),
         hint=2,
     )
     await asyncio.sleep(MAIL_SECONDS / 2)  # would another one come?
@@ -97,8 +102,8 @@ async def test_both_mails_follow_in_order(client: httpx.AsyncClient) -> None:
     expect(
         sent == ["welcome", "guide"],
         did=did,
-        expected="first the welcome mail, then the guide",
-        seen=f"in this order: {', '.join(sent)}",
+        expected=_("first the welcome mail, then the guide"),
+        seen=_("in this order: {mails}").format(mails=", ".join(sent)),
         hint=3,
     )
 
@@ -113,10 +118,13 @@ async def test_nobody_waits_for_the_mails_of_others(client: httpx.AsyncClient) -
             break
     expect(
         not sent,
-        did="POST /register for five people at once, and when all have their answers GET /outbox",
-        expected="nothing is sent yet",
-        seen=f"the answers took {min(seconds):.2f} to {max(seconds):.2f} s, "
-        f"and {len(sent)} mails were sent by then",
+        did=_(
+            "POST /register for five people at once, and when all have their answers GET /outbox"
+        ),
+        expected=_("nothing is sent yet"),
+        seen=_(
+            "the answers took {least:.2f} to {most:.2f} s, and {count} mails were sent by then"
+        ).format(least=min(seconds), most=max(seconds), count=len(sent)),
         hint=1 if min(seconds) > MAIL_SECONDS / 2 else 3,
     )
 
@@ -125,11 +133,11 @@ async def test_a_refused_registration_sends_nothing(client: httpx.AsyncClient) -
     """Who asks for a name that is taken gets 409 and no mail."""
     await registered(client, "lin")
     answer = await register(client, "lin", email="late@example.com")
-    did = "POST /register as lin twice, the second time from late@example.com"
+    did = _("POST /register as lin twice, the second time from late@example.com")
     expect(
         answer.status_code == 409,
         did=did,
-        expected="409 for the second",
+        expected=_("409 for the second"),
         seen=f"{answer.status_code} {answer.text[:200]}",
         hint=4,
     )
@@ -139,7 +147,7 @@ async def test_a_refused_registration_sends_nothing(client: httpx.AsyncClient) -
     expect(
         not sent,
         did=did,
-        expected="409, and no mail to late@example.com",
-        seen=f"409, and sent to late@example.com: {', '.join(sent)}",
+        expected=_("409, and no mail to late@example.com"),
+        seen=_("409, and sent to late@example.com: {mails}").format(mails=", ".join(sent)),
         hint=4,
     )

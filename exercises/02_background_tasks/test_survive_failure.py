@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from workbook.checking import expect
+from workbook.language import _
 from workbook.server import Server
 
 pytestmark = pytest.mark.anyio
@@ -31,11 +32,11 @@ async def post(client: httpx.AsyncClient, *names: str) -> str:
     emails = [f"{name}@example.com" for name in names]
     # A task that fails takes the connection with it: the next request gets one of its own.
     answer = await client.post("/newsletter", json=emails, headers={"Connection": "close"})
-    did = f"POST /newsletter to {', '.join(names)}"
+    did = _("POST /newsletter to {names}").format(names=", ".join(names))
     expect(
         answer.is_success,
         did=did,
-        expected="200, whatever becomes of the mails",
+        expected=_("200, whatever becomes of the mails"),
         seen=f"{answer.status_code} {answer.text[:200]}",
         hint=1,
     )
@@ -81,15 +82,17 @@ async def test_the_others_get_their_mail(client: httpx.AsyncClient) -> None:
     expect(
         set(others) == set(sent),
         did=did,
-        expected=f"sent to {', '.join(others)}",
-        seen=f"when no more tries came: sent to {', '.join(sent) or 'nobody'}",
+        expected=_("sent to {names}").format(names=", ".join(others)),
+        seen=_("when no more tries came: sent to {names}").format(
+            names=", ".join(sent) or _("nobody")
+        ),
         hint=1,
     )
     expect(
         len(sent) == len(others),
         did=did,
-        expected="each of the others gets one mail",
-        seen=f"sent to {', '.join(sent)}",
+        expected=_("each of the others gets one mail"),
+        seen=_("sent to {names}").format(names=", ".join(sent)),
         hint=2,
     )
 
@@ -97,13 +100,13 @@ async def test_the_others_get_their_mail(client: httpx.AsyncClient) -> None:
 async def test_a_failing_mail_is_tried_three_times_more(client: httpx.AsyncClient) -> None:
     """A mail that always fails is tried four times, after pauses that grow."""
     for name in ("full1", "full2", "full3"):  # once would do: a machine may be busy for a moment
-        did = f"{await post(client, name)}, whose mailbox is full"
+        did = _("{did}, whose mailbox is full").format(did=await post(client, name))
         tries = (await tries_until(client, **{name: TRIES}))[name]
         expect(
             len(tries) == TRIES,
             did=did,
-            expected=f"{TRIES} tries: one, and three more",
-            seen="1 try" if len(tries) == 1 else f"{len(tries)} tries",
+            expected=_("{count} tries: one, and three more").format(count=TRIES),
+            seen=_("1 try") if len(tries) == 1 else _("{count} tries").format(count=len(tries)),
             hint=2,
         )
         pauses = [later - earlier for earlier, later in itertools.pairwise(tries)]
@@ -114,15 +117,18 @@ async def test_a_failing_mail_is_tried_three_times_more(client: httpx.AsyncClien
     expect(
         right,
         did=f"{did}; PAUSE={PAUSE}",
-        expected=f"pauses that grow, the first about {PAUSE} s",
-        seen=f"the pauses were {', '.join(f'{pause:.2f} s' for pause in pauses)}",
+        expected=_("pauses that grow, the first about {seconds} s").format(seconds=PAUSE),
+        seen=_("the pauses were {pauses}").format(
+            pauses=", ".join(f"{pause:.2f} s" for pause in pauses)
+        ),
         hint=3,
     )
 
 
 async def test_success_is_the_end_of_it(client: httpx.AsyncClient, answer: Server) -> None:
     """A mail that succeeds at the third try is sent once, and not given up on."""
-    did = f"{await post(client, 'busy', 'lin')}; busy takes a mail at the third try"
+    posted = await post(client, "busy", "lin")
+    did = _("{did}; busy takes a mail at the third try").format(did=posted)
     await tries_until(client, busy=3, lin=1)
     await asyncio.sleep(PAUSE * 4)  # would a fourth try come?
     sent = await sent_to(client)
@@ -130,32 +136,35 @@ async def test_success_is_the_end_of_it(client: httpx.AsyncClient, answer: Serve
     expect(
         "busy" in sent,
         did=did,
-        expected="sent to busy",
-        seen=f"tries: {tries}, sent to {', '.join(sent) or 'nobody'}",
+        expected=_("sent to {names}").format(names="busy"),
+        seen=_("tries: {tries}, sent to {names}").format(
+            tries=tries, names=", ".join(sent) or _("nobody")
+        ),
         hint=2,
     )
     expect(
         sorted(sent) == ["busy", "lin"],
         did=did,
-        expected="busy and lin get one mail each",
-        seen=f"sent to {', '.join(sent)}",
+        expected=_("busy and lin get one mail each"),
+        seen=_("sent to {names}").format(names=", ".join(sent)),
         hint=2,
     )
     expect(
         "gave up on" not in answer.log(),
-        did=f"{did}; read the log",
-        expected="nobody is given up on, for both got their mail",
-        seen="a line with `gave up on`",
+        did=_("{did}; read the log").format(did=did),
+        expected=_("nobody is given up on, for both got their mail"),
+        seen=_("a line with `gave up on`"),
         hint=5,
     )
 
 
 async def test_the_failure_is_logged(client: httpx.AsyncClient, answer: Server) -> None:
     """After the last try the log tells who was given up on, and why."""
-    did = f"{await post(client, 'odd')}, which has no mail server; waited and read the log"
+    posted = await post(client, "odd")
+    did = _("{did}, which has no mail server; waited and read the log").format(did=posted)
     line, reason = "gave up on odd@example.com", "no mail server for odd@"
     await tries_until(client, odd=TRIES)
-    for _ in range(round(QUIET / LOOK)):
+    for _look in range(round(QUIET / LOOK)):
         if line in answer.log() and reason in answer.log():
             break
         await asyncio.sleep(LOOK)
@@ -164,22 +173,22 @@ async def test_the_failure_is_logged(client: httpx.AsyncClient, answer: Server) 
     expect(
         log.count(line) == 1,
         did=did,
-        expected=f"one line with `{line}`",
-        seen=f"such lines: {log.count(line)}, tries: {tries}",
+        expected=_("one line with `{line}`").format(line=line),
+        seen=_("such lines: {count}, tries: {tries}").format(count=log.count(line), tries=tries),
         hint=5,
     )
     expect(
         tries <= TRIES,
         did=did,
-        expected=f"`{line}` after {TRIES} tries",
-        seen=f"{tries} tries",
+        expected=_("`{line}` after {count} tries").format(line=line, count=TRIES),
+        seen=_("{count} tries").format(count=tries),
         hint=2,
     )
     expect(
         reason in log,
         did=did,
-        expected=f"the reason too: `{reason}…`",
-        seen=f"`{line}`, and nowhere why",
+        expected=_("the reason too: `{reason}…`").format(reason=reason),
+        seen=_("`{line}`, and nowhere why").format(line=line),
         hint=5,
     )
 
@@ -187,7 +196,7 @@ async def test_the_failure_is_logged(client: httpx.AsyncClient, answer: Server) 
 async def test_nobody_waits_for_the_next_try(client: httpx.AsyncClient) -> None:
     """Requests are answered while a mail waits for its next try."""
     for name in ("full1", "full2", "full3"):  # once would do: a machine may be busy for a moment
-        did = f"{await post(client, name)}, whose mailbox is full"
+        did = _("{did}, whose mailbox is full").format(did=await post(client, name))
         tries = at_answer = (await tries_so_far(client))[name]
         slowest, asked, changed = 0.0, 0, time.monotonic()
         while len(tries) < TRIES and time.monotonic() < changed + QUIET:
@@ -203,14 +212,18 @@ async def test_nobody_waits_for_the_next_try(client: httpx.AsyncClient) -> None:
     expect(
         len(at_answer) < TRIES,
         did=did,
-        expected="an answer before the last try",
-        seen=f"an answer after {len(at_answer)} tries",
+        expected=_("an answer before the last try"),
+        seen=_("an answer after {count} tries").format(count=len(at_answer)),
         hint=4,
     )
     expect(
         quick,
-        did=f"{did}, and GET /tries again and again meanwhile",
-        expected=f"quick answers, also during the longest pause of {pause:.2f} s",
-        seen=f"{asked} answers, and one GET /tries took {slowest:.2f} s",
+        did=_("{did}, and GET /tries again and again meanwhile").format(did=did),
+        expected=_("quick answers, also during the longest pause of {seconds:.2f} s").format(
+            seconds=pause
+        ),
+        seen=_("{count} answers, and one GET /tries took {seconds:.2f} s").format(
+            count=asked, seconds=slowest
+        ),
         hint=4,
     )

@@ -9,6 +9,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from workbook.chat import dial, hear, hear_until, joined, left, members
 from workbook.checking import expect
+from workbook.language import _
 from workbook.server import Server
 
 pytestmark = pytest.mark.anyio
@@ -32,9 +33,9 @@ async def expect_told(
         except ConnectionClosed:
             expect(
                 False,
-                did=f"{did}, then {speaker} spoke",
-                expected=f"{speaker} is still connected",
-                seen=f"{speaker}'s connection had been closed",
+                did=_("{did}, then {speaker} spoke").format(did=did, speaker=speaker),
+                expected=_("{speaker} is still connected").format(speaker=speaker),
+                seen=_("{speaker}'s connection had been closed").format(speaker=speaker),
                 hint=hint,
             )
         for name, member in with_talk.items():
@@ -44,9 +45,9 @@ async def expect_told(
             twice = len(heard) > len(expected)
             expect(
                 sorted(heard[:-1]) + heard[-1:] == expected,
-                did=f"{did}, then {speaker} spoke",
-                expected=f"{name} hears {', '.join(expected)}",
-                seen=f"{name} heard {', '.join(heard)}",
+                did=_("{did}, then {speaker} spoke").format(did=did, speaker=speaker),
+                expected=_("{name} hears {text}").format(name=name, text=", ".join(expected)),
+                seen=_("{name} heard {text}").format(name=name, text=", ".join(heard)),
                 hint=3 if twice else hint,
             )
         gone = []
@@ -57,20 +58,23 @@ async def expect_free(
 ) -> None:
     """Expect that somebody may join by this id, and is told."""
     async with dial(server, name) as again:
-        for who, member in (("the newcomer", again), ("ann", ann)):
+        for member, expected, seen in (
+            (again, _("the newcomer hears {text}"), _("the newcomer heard {text}")),
+            (ann, _("ann hears {text}"), _("ann heard {text}")),
+        ):
             heard = await hear(member)
             expect(
                 heard == joined(name),
-                did=f"{did}, and {name} joined again",
-                expected=f"{who} hears {joined(name)}",
-                seen=f"{who} heard {heard}",
+                did=_("{did}, and {name} joined again").format(did=did, name=name),
+                expected=expected.format(text=joined(name)),
+                seen=seen.format(text=heard),
                 hint=hint,
             )
 
 
 async def test_leaving_is_told_once(answer: Server) -> None:
     """Who closes is told to have left, once, and the id is free for the next."""
-    did = "cyd closed its connection"
+    did = _("cyd closed its connection")
     async with members(answer, "ann", "bob", "cyd", hint=4) as [ann, bob, cyd]:
         await cyd.close()
         await expect_told(ann, bob, ["cyd"], did=did, hint=4)
@@ -79,7 +83,7 @@ async def test_leaving_is_told_once(answer: Server) -> None:
 
 async def test_id_in_use_is_refused(answer: Server) -> None:
     """Who comes with an id in use is closed with 1008, and nobody hears of it."""
-    did = "a second ann connected while ann was in the room"
+    did = _("a second ann connected while ann was in the room")
     async with members(answer, "ann", "bob", hint=4) as [ann, bob]:
         try:
             async with dial(answer, "ann") as second:
@@ -88,24 +92,24 @@ async def test_id_in_use_is_refused(answer: Server) -> None:
             expect(
                 False,
                 did=did,
-                expected="the connection is accepted, then closed with code 1008",
-                seen=f"not accepted at all: {refusal}",
+                expected=_("the connection is accepted, then closed with code 1008"),
+                seen=_("not accepted at all: {why}").format(why=refusal),
                 hint=2,
             )
         expect(
-            heard.endswith("code 1008)"),
+            heard == _("(closed, code {code})").format(code=1008),
             did=did,
-            expected="the second ann is closed with code 1008",
-            seen=f"the second ann got: {heard}",
+            expected=_("the second ann is closed with code 1008"),
+            seen=_("the second ann got: {text}").format(text=heard),
             hint=1 if heard == joined("ann") else 2,
         )
         await bob.send("nice day")
-        heard = await hear(bob)
+        heard, own = await hear(bob), "bob: nice day"
         expect(
-            heard == "bob: nice day",
-            did=f"{did}, then bob spoke",
-            expected="bob has heard nothing of it: the next message is bob: nice day",
-            seen=f"bob heard {heard}",
+            heard == own,
+            did=_("{did}, then {speaker} spoke").format(did=did, speaker="bob"),
+            expected=_("bob has heard nothing of it: the next message is {text}").format(text=own),
+            seen=_("bob heard {text}").format(text=heard),
             hint=3,
         )
         await hear(ann)
@@ -113,9 +117,9 @@ async def test_id_in_use_is_refused(answer: Server) -> None:
 
 async def test_first_holder_keeps_the_id(answer: Server) -> None:
     """The first holder of an id hears and talks on after a second one was refused."""
-    did = "a second ann came while ann was in the room, and has gone again"
+    did = _("a second ann came while ann was in the room, and has gone again")
     async with members(answer, "ann", "bob", hint=4) as [ann, bob]:
-        for _ in range(2):  # and the id is in use still, when yet another comes
+        for _guest in range(2):  # and the id is in use still, when yet another comes
             try:
                 async with dial(answer, "ann") as second:
                     await hear(second)
@@ -127,7 +131,7 @@ async def test_first_holder_keeps_the_id(answer: Server) -> None:
 async def test_vanishing_is_told_to_who_stay(answer: Server) -> None:
     """When several vanish at once, those who stay hear of each one, and stay connected."""
     vanishing = ["cyd", "dan", "eve", "fay"]
-    did = f"{', '.join(vanishing)} vanished at the same moment"
+    did = _("{names} vanished at the same moment").format(names=", ".join(vanishing))
     async with members(answer, "ann", *vanishing, "bob", hint=4) as [ann, *others, bob]:
         process = psutil.Process(answer.pid)
         process.suspend()  # so that the app finds them gone all at once
@@ -141,16 +145,16 @@ async def test_vanishing_is_told_to_who_stay(answer: Server) -> None:
         expect(
             sorted(heard) == sorted(map(left, vanishing)),
             did=did,
-            expected=f"ann hears of {len(vanishing)} leavings, one each",
-            seen=f"ann heard {', '.join(heard)}",
+            expected=_("ann hears of {count} leavings, one each").format(count=len(vanishing)),
+            seen=_("ann heard {text}").format(text=", ".join(heard)),
             hint=3 if len(set(heard)) < len(heard) else 4,
         )
         heard = await hear_some(bob, len(vanishing))
         expect(
             sorted(heard) == sorted(map(left, vanishing)),
             did=did,
-            expected=f"bob hears of {len(vanishing)} leavings, one each",
-            seen=f"bob heard {', '.join(heard)}",
+            expected=_("bob hears of {count} leavings, one each").format(count=len(vanishing)),
+            seen=_("bob heard {text}").format(text=", ".join(heard)),
             hint=4,
         )
         await expect_told(ann, bob, [], did=did, hint=4)
@@ -159,7 +163,7 @@ async def test_vanishing_is_told_to_who_stay(answer: Server) -> None:
 
 async def test_a_binary_frame_leaves_no_ghost(answer: Server) -> None:
     """Who sends bytes has left: told once, nobody thrown out, and the id is free again."""
-    did = "cyd sent a binary frame"
+    did = _("cyd sent a binary frame")
     async with members(answer, "ann", "cyd", "bob", hint=4) as [ann, cyd, bob]:
         await cyd.send(b"\x00\x01")
         await hear(cyd)

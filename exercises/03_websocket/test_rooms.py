@@ -9,6 +9,7 @@ from websockets.exceptions import InvalidHandshake
 
 from workbook.chat import dial, hear, hear_until, joined, left
 from workbook.checking import expect
+from workbook.language import _
 from workbook.server import Server
 
 pytestmark = pytest.mark.anyio
@@ -18,8 +19,9 @@ HISTORY = 20
 
 def told(heard: list[str]) -> str:
     """What somebody heard, as it is shown: not more than the eye can take in."""
-    shown = heard if len(heard) <= 6 else [*heard[:3], f"… {len(heard) - 5} more …", *heard[-2:]]
-    return ", ".join(shown) or "nothing"
+    more = _("… {count} more …").format(count=len(heard) - 5)
+    shown = heard if len(heard) <= 6 else [*heard[:3], more, *heard[-2:]]
+    return ", ".join(shown) or _("nothing")
 
 
 @asynccontextmanager
@@ -28,14 +30,16 @@ async def members(server: Server, *places: str) -> AsyncIterator[list[ClientConn
     async with AsyncExitStack() as stack:
         inside: list[ClientConnection] = []
         for place in places:
-            room, _, name = place.partition("/")
+            room, _slash, name = place.partition("/")
             member = await stack.enter_async_context(dial(server, room, name))
             heard = await hear_until(member, joined(name))
             expect(
                 heard[-1] == joined(name),
-                did=f"{name} joined {room}; already inside: {', '.join(places[: len(inside)])}",
-                expected=f"{name} hears {joined(name)}",
-                seen=f"{name} heard {told(heard)}",
+                did=_("{name} joined {room}; already inside: {places}").format(
+                    name=name, room=room, places=", ".join(places[: len(inside)])
+                ),
+                expected=_("{name} hears {text}").format(name=name, text=joined(name)),
+                seen=_("{name} heard {text}").format(name=name, text=told(heard)),
                 hint=4 if not inside else 1,
             )
             inside.append(member)
@@ -50,8 +54,8 @@ async def expect_heard(
     expect(
         heard == expected,
         did=did,
-        expected=f"{who} hears {told(expected)}",
-        seen=f"{who} heard {told(heard)}",
+        expected=_("{name} hears {text}").format(name=who, text=told(expected)),
+        seen=_("{name} heard {text}").format(name=who, text=told(heard)),
         hint=hint,
     )
 
@@ -60,7 +64,7 @@ async def test_rooms_are_apart(answer: Server) -> None:
     """What is said, and who comes and goes, is heard in its own room only."""
     places = ("tea/ann", "coffee/bob", "tea/cyd")
     async with members(answer, *places) as [ann, bob, cyd]:
-        did = "ann and cyd joined tea, bob joined coffee, and each of them spoke"
+        did = _("ann and cyd joined tea, bob joined coffee, and each of them spoke")
         await ann.send("longjing?")
         await expect_heard(ann, "ann", [joined("cyd"), "ann: longjing?"], did=did, hint=1)
         await expect_heard(cyd, "cyd", ["ann: longjing?"], did=did, hint=1)
@@ -68,7 +72,7 @@ async def test_rooms_are_apart(answer: Server) -> None:
         await expect_heard(bob, "bob", ["bob: espresso!"], did=did, hint=1)
         await cyd.send("wuyi")
         await expect_heard(ann, "ann", ["cyd: wuyi"], did=did, hint=1)
-        did = "cyd left tea, then ann spoke in tea and bob in coffee"
+        did = _("cyd left tea, then ann spoke in tea and bob in coffee")
         await cyd.close()
         await expect_heard(ann, "ann", [left("cyd")], did=did, hint=1)
         await ann.send("bye")
@@ -80,14 +84,15 @@ async def test_rooms_are_apart(answer: Server) -> None:
 async def test_an_id_belongs_to_its_room(answer: Server) -> None:
     """The same id in two rooms is two people, and one's leaving leaves the other alone."""
     async with members(answer, "tea/ann", "coffee/ann", "tea/bob") as [ann, other_ann, bob]:
-        did = "ann and bob joined tea, another ann joined coffee"
+        who = _("ann in tea")
+        did = _("ann and bob joined tea, another ann joined coffee")
         await bob.send("ann?")
-        await expect_heard(ann, "ann in tea", [joined("bob"), "bob: ann?"], did=did, hint=1)
-        did += ", and the one in coffee left"
+        await expect_heard(ann, who, [joined("bob"), "bob: ann?"], did=did, hint=1)
+        did = _("ann and bob joined tea, another ann joined coffee, and the one in coffee left")
         await other_ann.close()
         async with members(answer, "coffee/dan"):  # now the app has noticed
             await bob.send("ann?")
-            await expect_heard(ann, "ann in tea", ["bob: ann?"], did=did, hint=1)
+            await expect_heard(ann, who, ["bob: ann?"], did=did, hint=1)
             try:
                 async with dial(answer, "tea", "ann") as second:
                     heard = await hear(second)
@@ -96,10 +101,10 @@ async def test_an_id_belongs_to_its_room(answer: Server) -> None:
             except InvalidHandshake as error:
                 heard = str(error)
             expect(
-                heard == "(closed, code 1008)",
-                did=f"{did}; then a second ann came to tea",
-                expected="the second one in tea is closed with code 1008",
-                seen=f"it got {heard}",
+                heard == _("(closed, code {code})").format(code=1008),
+                did=_("{did}; then a second ann came to tea").format(did=did),
+                expected=_("the second one in tea is closed with code 1008"),
+                seen=_("it got {text}").format(text=heard),
                 hint=1,
             )
 
@@ -125,10 +130,12 @@ async def test_a_newcomer_hears_the_last_20(answer: Server) -> None:
                 early = joined(name) in heard and said[0] not in heard
                 expect(
                     heard == expected,
-                    did=f"bob said 3 things in coffee, ann {HISTORY + 5} in tea, some came and "
-                    f"went, then {name} joined {room}",
-                    expected=f"{name} hears {told(expected)}",
-                    seen=f"{name} heard {told(heard)}",
+                    did=_(
+                        "bob said 3 things in coffee, ann {count} in tea, some came and went, "
+                        "then {name} joined {room}"
+                    ).format(count=HISTORY + 5, name=name, room=room),
+                    expected=_("{name} hears {text}").format(name=name, text=told(expected)),
+                    seen=_("{name} heard {text}").format(name=name, text=told(heard)),
                     hint=3 if early and len(heard) == 1 else 2,
                 )
 
@@ -142,7 +149,7 @@ async def test_only_the_newcomer_hears_them(answer: Server) -> None:
         async with dial(answer, "tea", "bob") as bob:
             await hear_until(bob, joined("bob"))
             await bob.send("thanks")
-            did = "ann said 3 things in tea, then bob joined and spoke"
+            did = _("ann said 3 things in tea, then bob joined and spoke")
             await expect_heard(ann, "ann", [joined("bob"), "bob: thanks"], did=did, hint=3)
             await expect_heard(bob, "bob", ["bob: thanks"], did=did, hint=3)
 
@@ -154,13 +161,13 @@ async def test_bad_names_are_refused(answer: Server) -> None:
             heard = await hear(ann)
         expect(
             heard == joined("ann"),
-            did=f"ann joined the room {room}",
-            expected=f"ann hears {joined('ann')}",
-            seen=f"ann got {heard}",
+            did=_("ann joined the room {room}").format(room=room),
+            expected=_("ann hears {text}").format(text=joined("ann")),
+            seen=_("ann got {text}").format(text=heard),
             hint=4,
         )
     for room in ("Tea", "tea room", "tea_room", "tea!", "tea\n", "茶", "٣", "..", "x" * 21):
-        did = f"ann tried to join the room {room!r}"
+        did = _("ann tried to join the room {room!r}").format(room=room)
         try:
             async with dial(answer, room, "ann") as ann:
                 heard = await hear(ann)
@@ -168,14 +175,14 @@ async def test_bad_names_are_refused(answer: Server) -> None:
             expect(
                 False,
                 did=did,
-                expected="the connection is accepted, then closed with code 1008",
-                seen=f"not accepted at all: {refusal}",
+                expected=_("the connection is accepted, then closed with code 1008"),
+                seen=_("not accepted at all: {why}").format(why=refusal),
                 hint=4,
             )
         expect(
-            heard == "(closed, code 1008)",
+            heard == _("(closed, code {code})").format(code=1008),
             did=did,
-            expected="the connection is closed with code 1008",
-            seen=f"ann got {heard}",
+            expected=_("the connection is closed with code 1008"),
+            seen=_("ann got {text}").format(text=heard),
             hint=4,
         )

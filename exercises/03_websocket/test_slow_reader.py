@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from workbook import chat
 from workbook.chat import PATIENCE, hear, hear_until, joined, left
 from workbook.checking import expect
+from workbook.language import _
 from workbook.server import Server
 
 pytestmark = pytest.mark.anyio
@@ -66,8 +67,10 @@ class Talk:
         self.told: dict[str, list[str]] = {"ann": [], "bob": []}  # what is no parcel
 
     async def send(self, count: int) -> None:
-        for _ in range(count):
-            did = f"ann sent {self.sent + 1} messages of 600 KB while cyd read nothing"
+        for _parcel in range(count):
+            did = _("ann sent {count} messages of 600 KB while cyd read nothing").format(
+                count=self.sent + 1
+            )
             with suppress(TimeoutError, ConnectionClosed):  # the listeners will tell
                 await asyncio.wait_for(self.ann.send(f"{self.sent} {PARCEL}"), PATIENCE)
             for name, listener in self.listeners.items():
@@ -76,8 +79,10 @@ class Talk:
                 expect(
                     heard[-1] == parcel,
                     did=did,
-                    expected=f"{name} hears each of them, whatever cyd does",
-                    seen=f"{name} heard {self.sent}, then {short(heard[-1])}",
+                    expected=_("{name} hears each of them, whatever cyd does").format(name=name),
+                    seen=_("{name} heard {count}, then {text}").format(
+                        name=name, count=self.sent, text=short(heard[-1])
+                    ),
                     hint=2 if self.sent > QUEUE_SIZE else 1,
                 )
                 self.told[name] += heard[:-1]
@@ -92,7 +97,7 @@ class Talk:
 
 async def test_the_others_talk_on(answer: Server) -> None:
     """Nobody waits for a member that stopped reading: the others hear each other."""
-    async with members(answer) as [ann, _, bob]:
+    async with members(answer) as [ann, _cyd, bob]:
         await Talk(ann, bob).send_until_dropped()
 
 
@@ -106,19 +111,21 @@ async def test_a_pause_costs_nothing(answer: Server) -> None:
         heard = await hear_until(cyd, expected[-1], left("cyd"))
         expect(
             heard == expected,
-            did=f"cyd paused for {STALL} s or more while ann sent {QUEUE_SIZE} messages of 600 KB, "
-            f"with QUEUE_SIZE={QUEUE_SIZE}, and then read on",
-            expected=f"cyd hears all {QUEUE_SIZE} of them in order",
-            seen=f"cyd heard {', '.join(map(short, heard))}",
+            did=_(
+                "cyd paused for {seconds} s or more while ann sent {count} messages of 600 KB, "
+                "with QUEUE_SIZE={count}, and then read on"
+            ).format(seconds=STALL, count=QUEUE_SIZE),
+            expected=_("cyd hears all {count} of them in order").format(count=QUEUE_SIZE),
+            seen=_("cyd heard {text}").format(text=", ".join(map(short, heard))),
             hint=3,
         )
 
 
 async def test_the_stalled_one_is_dropped(answer: Server) -> None:
     """Past QUEUE_SIZE messages the member is dropped: told once, closed, nothing kept for it."""
-    did = (
-        f"cyd read nothing while ann sent {ENOUGH} messages of 600 KB, with QUEUE_SIZE={QUEUE_SIZE}"
-    )
+    did = _(
+        "cyd read nothing while ann sent {count} messages of 600 KB, with QUEUE_SIZE={size}"
+    ).format(count=ENOUGH, size=QUEUE_SIZE)
     process = psutil.Process(answer.pid)
     async with members(answer) as [ann, cyd, bob]:
         talk = Talk(ann, bob)
@@ -129,8 +136,8 @@ async def test_the_stalled_one_is_dropped(answer: Server) -> None:
         expect(
             grown < MEMORY,
             did=did,
-            expected=f"the app keeps about {QUEUE_SIZE} of them, for a while",
-            seen=f"its memory grew by {grown:.0f} MB",
+            expected=_("the app keeps about {count} of them, for a while").format(count=QUEUE_SIZE),
+            seen=_("its memory grew by {size:.0f} MB").format(size=grown),
             hint=4,
         )
         for name in ("ann", "bob"):
@@ -138,8 +145,10 @@ async def test_the_stalled_one_is_dropped(answer: Server) -> None:
             expect(
                 told == [left("cyd")],
                 did=did,
-                expected=f"{name} hears {left('cyd')}, once",
-                seen=f"apart from ann's messages, {name} heard {', '.join(told) or 'nothing'}",
+                expected=_("{name} hears {text}, once").format(name=name, text=left("cyd")),
+                seen=_("apart from ann's messages, {name} heard {text}").format(
+                    name=name, text=", ".join(told) or _("nothing")
+                ),
                 hint=5 if len(told) > 1 else 4,
             )
         try:
@@ -149,24 +158,26 @@ async def test_the_stalled_one_is_dropped(answer: Server) -> None:
             heard = str(error)
         expect(
             heard == joined("cyd"),
-            did=f"{did}, and another cyd joined",
-            expected=f"the newcomer hears {joined('cyd')}",
-            seen=f"the newcomer got {heard}",
+            did=_("{did}, and another cyd joined").format(did=did),
+            expected=_("the newcomer hears {text}").format(text=joined("cyd")),
+            seen=_("the newcomer got {text}").format(text=heard),
             hint=5,
         )
         heard = (await hear_until(cyd))[-1]
         expect(
-            heard == "(closed, code 1013)",
-            did=f"{did}, and then read on",
-            expected="after what was on the way, cyd finds its connection closed with code 1013",
-            seen=f"in the end cyd got {heard}",
+            heard == _("(closed, code {code})").format(code=1013),
+            did=_("{did}, and then read on").format(did=did),
+            expected=_("after what was on the way, cyd finds its connection closed with code 1013"),
+            seen=_("in the end cyd got {text}").format(text=heard),
             hint=5,
         )
         told = await hear_until(bob, left("cyd"))
         expect(
             told == [joined("cyd"), left("cyd")],
-            did=f"{did}; another cyd joined and left, and the first one was closed",
-            expected="bob hears of this one's joining and leaving",
-            seen=f"bob heard {', '.join(told)}",
+            did=_("{did}; another cyd joined and left, and the first one was closed").format(
+                did=did
+            ),
+            expected=_("bob hears of this one's joining and leaving"),
+            seen=_("bob heard {text}").format(text=", ".join(told)),
             hint=5,
         )

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from workbook.checking import expect
+from workbook.language import _
 
 pytestmark = pytest.mark.anyio
 
@@ -51,8 +52,8 @@ def stored_name(answer: httpx.Response, did: str, hint: int) -> str:
     expect(
         isinstance(name, str),
         did=did,
-        expected='201 and {"filename": NAME}',
-        seen=f"{answer.status_code} and {answer.text[:200]}",
+        expected=_('201 and {"filename": NAME}'),
+        seen=_("{status} and {text}").format(status=answer.status_code, text=answer.text[:200]),
         hint=hint,
     )
     assert isinstance(name, str)
@@ -67,20 +68,24 @@ def contents(folder: Path, name: str) -> bytes | None:
 
 
 def told(data: bytes | None) -> str:
-    return "no file" if data is None else f"a file with {data[:20]!r}"
+    return _("no file") if data is None else _("a file with {data!r}").format(data=data[:20])
 
 
 async def test_a_plain_name_is_kept(client: httpx.AsyncClient, folder: Path) -> None:
     """A plain name is kept to the letter, in any script."""
     names = ["cat.png", "年度报告(终稿).pdf", "naïve café.txt", "猫 写真.tar.gz", "report..v2.txt"]
     for name in names:
-        did = f"sent a file called {name!r}"
+        did = _("sent a file called {name!r}").format(name=name)
         stored = stored_name(await upload(client, name, name.encode()), did, hint=3)
         expect(
             stored == name and contents(folder, name) == name.encode(),
             did=did,
-            expected=f"it is stored as {name!r}, for nothing in that name is dangerous",
-            seen=f"stored as {stored!r}, which is {told(contents(folder, stored))}",
+            expected=_("it is stored as {name!r}, for nothing in that name is dangerous").format(
+                name=name
+            ),
+            seen=_("stored as {name!r}, which is {what}").format(
+                name=stored, what=told(contents(folder, stored))
+            ),
             hint=3,
         )
 
@@ -106,36 +111,35 @@ async def test_nothing_is_written_outside(
         "cat\x1b[31m.png",
     ]
     for number, name in enumerate(names):
-        did = f"sent a file called {name!r}"
+        did = _("sent a file called {name!r}").format(name=name)
         data = b"cat %d" % number
         before = snapshot(tmp_path)
         answer = await upload(client, name, data)
         astray = sorted(p for p in snapshot(tmp_path) - before if p.parent != folder)
         own = (folder.parent / "settings.ini").read_bytes()
-        seen = [
-            f"new: {str(p.relative_to(tmp_path))!r}; UPLOAD_DIR is 'app/uploads'" for p in astray
-        ]
+        found = _("new: {path!r}; UPLOAD_DIR is 'app/uploads'")
+        seen = [found.format(path=str(p.relative_to(tmp_path))) for p in astray]
         if own != b"the app's own":
-            seen.append("the app's own settings.ini was overwritten")
+            seen.append(_("the app's own settings.ini was overwritten"))
         expect(
             not seen,
             did=did,
-            expected="nothing is written outside UPLOAD_DIR or into a folder in it",
-            seen="; ".join(seen),
+            expected=_("nothing is written outside UPLOAD_DIR or into a folder in it"),
+            seen=_("; ").join(seen),
             hint=2 if "...." in name or "\\" in name else 1,
         )
         stored = stored_name(answer, did, hint=2)
         expect(
             not UNSAFE.search(stored) and stored not in ("", ".", ".."),
             did=did,
-            expected="a NAME without / \\ : and control characters",
-            seen=f"stored as {stored!r}",
+            expected=_("a NAME without / \\ : and control characters"),
+            seen=_("stored as {name!r}").format(name=stored),
             hint=2,
         )
         expect(
             contents(folder, stored) == data,
             did=did,
-            expected=f"UPLOAD_DIR/{stored} is a file with {data!r}",
+            expected=_("UPLOAD_DIR/{name} is a file with {data!r}").format(name=stored, data=data),
             seen=told(contents(folder, stored)),
             hint=4,
         )
@@ -149,8 +153,12 @@ async def expect_all_kept(answers: list[httpx.Response], folder: Path, name: str
     expect(
         not lost,
         did=did,
-        expected=f"{len(answers)} files are stored, each under a name of its own",
-        seen=f"{len(lost)} of them lost; the names told: {json.dumps(names, ensure_ascii=False)}",
+        expected=_("{count} files are stored, each under a name of its own").format(
+            count=len(answers)
+        ),
+        seen=_("{count} of them lost; the names told: {names}").format(
+            count=len(lost), names=json.dumps(names, ensure_ascii=False)
+        ),
         hint=4,
     )
     suffix = Path(name).suffix
@@ -158,8 +166,10 @@ async def expect_all_kept(answers: list[httpx.Response], folder: Path, name: str
     expect(
         not strange,
         did=did,
-        expected=f"every name ends in {suffix}, so that the file still opens",
-        seen=f"stored as {', '.join(map(repr, strange))}",
+        expected=_("every name ends in {suffix}, so that the file still opens").format(
+            suffix=suffix
+        ),
+        seen=_("stored as {names}").format(names=_(", ").join(map(repr, strange))),
         hint=5,
     )
 
@@ -168,7 +178,8 @@ async def test_a_taken_name_loses_neither_file(client: httpx.AsyncClient, folder
     """A taken name becomes a free one with the same suffix, and no file is lost."""
     for name in ("cat.png", "年度报告.pdf"):
         answers = [await upload(client, name, b"%d" % number) for number in range(5)]
-        await expect_all_kept(answers, folder, name, f"sent five files called {name!r} in turn")
+        did = _("sent five files called {name!r} in turn").format(name=name)
+        await expect_all_kept(answers, folder, name, did)
 
 
 async def test_many_of_one_name_at_once_all_survive(
@@ -178,4 +189,5 @@ async def test_many_of_one_name_at_once_all_survive(
     for name in ("cat.png", "dog.png", "fox.png"):  # who looks first is lucky now and then
         uploads = [upload(client, name, b"%d" % number) for number in range(12)]
         answers = await asyncio.gather(*uploads)
-        await expect_all_kept(answers, folder, name, f"sent 12 files called {name!r} at once")
+        did = _("sent 12 files called {name!r} at once").format(name=name)
+        await expect_all_kept(answers, folder, name, did)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from workbook.checking import expect
+from workbook.language import _
 from workbook.server import Server
 
 pytestmark = pytest.mark.anyio
@@ -57,11 +58,11 @@ class Upload:
         """The first line of the answer, or a sentence about there being none."""
         await asyncio.wait([self.reading], timeout=SECONDS)
         if not self.reading.done():
-            return f"no answer for {SECONDS} s"
+            return _("no answer for {seconds} s").format(seconds=SECONDS)
         try:
             return self.reading.result().decode().partition("\r\n")[0]
         except (OSError, asyncio.IncompleteReadError):
-            return "the connection was closed without an answer"
+            return _("the connection was closed without an answer")
 
 
 @asynccontextmanager
@@ -85,13 +86,18 @@ def contents(path: Path) -> bytes | None:
 
 
 def told(folder: Path, sent: bytes | None = None) -> str:
-    """What a folder holds, for a sentence, and that film.mp4 looks like what was sent but isn't."""
+    """What a folder holds, in a sentence, and that film.mp4 looks like what was sent but isn't."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    sizes = [f"{path.relative_to(folder)} ({path.stat().st_size} bytes)" for path in files]
+    sizes = [
+        _("{path} ({size} bytes)").format(path=path.relative_to(folder), size=path.stat().st_size)
+        for path in files
+    ]
     stored = contents(folder / "film.mp4")
     if sent is not None and stored is not None and stored != sent and len(stored) == len(sent):
-        sizes.append("but other bytes than were sent")
-    return ", ".join(sizes) or "nothing"
+        sizes.append(_("but other bytes than were sent"))
+    if not sizes:
+        return _("UPLOAD_DIR holds nothing")
+    return _("UPLOAD_DIR holds {files}").format(files=_(", ").join(sizes))
 
 
 async def keep_old_file(client: httpx.AsyncClient, folder: Path, name: str = "film.mp4") -> None:
@@ -99,9 +105,11 @@ async def keep_old_file(client: httpx.AsyncClient, folder: Path, name: str = "fi
     response = await client.put(f"/files/{name}", content=OLD)
     expect(
         response.status_code == 201 and contents(folder / name) == OLD,
-        did=f"PUT /files/{name} with {len(OLD)} bytes",
-        expected=f"201, and UPLOAD_DIR/{name} holds them",
-        seen=f"{response.status_code} and {response.text[:200]}; UPLOAD_DIR holds {told(folder)}",
+        did=_("PUT /files/{name} with {size} bytes").format(name=name, size=len(OLD)),
+        expected=_("201, and UPLOAD_DIR/{name} holds them").format(name=name),
+        seen=_("{status} and {text}; {stored}").format(
+            status=response.status_code, text=response.text[:200], stored=told(folder)
+        ),
         hint=3,
     )
 
@@ -113,15 +121,17 @@ async def expect_only_old_file(folder: Path, did: str) -> None:
         return os.listdir(folder) == ["film.mp4"] and contents(folder / "film.mp4") == OLD
 
     await asyncio.sleep(0.2)  # a wrong answer may put its half file there a little later
-    for _ in range(20 * SECONDS):
+    for _time in range(20 * SECONDS):
         if is_clean():
             return
         await asyncio.sleep(0.05)
     expect(
         False,
         did=did,
-        expected=f"UPLOAD_DIR holds what it held before: film.mp4 ({len(OLD)} bytes)",
-        seen=f"UPLOAD_DIR holds {told(folder)}",
+        expected=_("UPLOAD_DIR holds what it held before: film.mp4 ({size} bytes)").format(
+            size=len(OLD)
+        ),
+        seen=told(folder),
         hint=4,
     )
 
@@ -136,7 +146,7 @@ async def expect_two_at_once(answer: Server, client: httpx.AsyncClient, folder: 
         uploads = {first: files[0], second: files[1]}
         for upload, data in uploads.items():
             await upload.send_chunk(data[: len(data) // 2])
-            for _ in range(2):  # a server that has answered others meanwhile has seen the piece
+            for _time in range(2):  # a server that has answered others meanwhile has seen the piece
                 await client.get("/")
         for upload, data in uploads.items():
             await upload.send_chunk(data[len(data) // 2 :])
@@ -144,17 +154,23 @@ async def expect_two_at_once(answer: Server, client: httpx.AsyncClient, folder: 
             seen = await upload.answered()
             expect(
                 " 201 " in seen and contents(folder / "film.mp4") == data,
-                did=f"PUT /files/film.mp4 twice at once, {len(files[0])} bytes and {len(files[1])} "
-                f"bytes, in turn a piece of each; that of {len(data)} bytes has ended",
-                expected=f"201, and UPLOAD_DIR/film.mp4 holds those {len(data)} bytes",
-                seen=f"{seen}; UPLOAD_DIR holds {told(folder, data)}",
+                did=_(
+                    "PUT /files/film.mp4 twice at once, {first} bytes and {second} bytes, "
+                    "in turn a piece of each; that of {size} bytes has ended"
+                ).format(first=len(files[0]), second=len(files[1]), size=len(data)),
+                expected=_("201, and UPLOAD_DIR/film.mp4 holds those {size} bytes").format(
+                    size=len(data)
+                ),
+                seen=_("{answer}; {stored}").format(answer=seen, stored=told(folder, data)),
                 hint=4,
             )
     expect(
         contents(folder / "film.mp4.part") == OLD,
-        did=f"PUT /files/film.mp4.part with {len(OLD)} bytes, then others as film.mp4",
-        expected="UPLOAD_DIR/film.mp4.part is as it was",
-        seen=f"UPLOAD_DIR holds {told(folder)}",
+        did=_("PUT /files/film.mp4.part with {size} bytes, then others as film.mp4").format(
+            size=len(OLD)
+        ),
+        expected=_("UPLOAD_DIR/film.mp4.part is as it was"),
+        seen=told(folder),
         hint=4,
     )
 
@@ -170,22 +186,29 @@ async def test_a_file_within_the_limit_is_stored(
         for start in range(0, MAX_BYTES, 100 * KIB):
             yield data[start : start + 100 * KIB]
 
-    for how, content in (("with its Content-Length", data), ("chunked", pieces())):
-        did = f"PUT /files/film.mp4 with exactly MAX_BYTES={MAX_BYTES}, {how}"
+    for how, content in (
+        (_("PUT /files/film.mp4 with exactly MAX_BYTES={size}, with its Content-Length"), data),
+        (_("PUT /files/film.mp4 with exactly MAX_BYTES={size}, chunked"), pieces()),
+    ):
+        did = how.format(size=MAX_BYTES)
         response = await client.put("/files/film.mp4", content=content)
         expect(
             response.status_code == 201,
             did=did,
-            expected="201, for that is not too much",
-            seen=f"{response.status_code} and {response.text[:200]}",
+            expected=_("201, for that is not too much"),
+            seen=_("{status} and {text}").format(
+                status=response.status_code, text=response.text[:200]
+            ),
             hint=3,
         )
         size = response.json().get("size")
         expect(
             contents(folder / "film.mp4") == data and size == MAX_BYTES,
             did=did,
-            expected=f'{{"size": {MAX_BYTES}}}, and UPLOAD_DIR/film.mp4 holds what was sent',
-            seen=f"size {size}; UPLOAD_DIR holds {told(folder, data)}",
+            expected=_('{{"size": {size}}}, and UPLOAD_DIR/film.mp4 holds what was sent').format(
+                size=MAX_BYTES
+            ),
+            seen=_("size {size}; {stored}").format(size=size, stored=told(folder, data)),
             hint=3,
         )
     await keep_old_file(client, folder, "film.mp4.part")
@@ -197,11 +220,16 @@ async def test_a_told_length_is_refused_before_the_body(answer: Server) -> None:
     headers = [f"Content-Length: {MAX_BYTES + 1}", "Expect: 100-continue"]
     async with put(answer, "film.mp4", *headers) as upload:
         seen = await upload.answered()
+    if " 100 " in seen:
+        seen = _("{answer}: the app asked for the body").format(answer=seen)
     expect(
         " 413 " in seen,
-        did=f"PUT /files/film.mp4, only the head, with {' and '.join(headers)} (MAX_BYTES + 1)",
-        expected="413, before a byte of the body was sent",
-        seen=f"{seen}: the app asked for the body" if " 100 " in seen else seen,
+        did=_(
+            "PUT /files/film.mp4, only the head, "
+            "with Content-Length: {size} and Expect: 100-continue (MAX_BYTES + 1)"
+        ).format(size=MAX_BYTES + 1),
+        expected=_("413, before a byte of the body was sent"),
+        seen=seen,
         hint=2,
     )
 
@@ -213,8 +241,10 @@ async def test_a_chunked_body_is_refused_while_it_arrives(answer: Server) -> Non
         seen = await upload.answered()
     expect(
         " 413 " in seen,
-        did=f"PUT /files/film.mp4, chunked, {sent} bytes so far with MAX_BYTES={MAX_BYTES}",
-        expected="413, though the body has no end yet",
+        did=_("PUT /files/film.mp4, chunked, {sent} bytes so far with MAX_BYTES={limit}").format(
+            sent=sent, limit=MAX_BYTES
+        ),
+        expected=_("413, though the body has no end yet"),
         seen=seen,
         hint=1,
     )
@@ -232,10 +262,10 @@ async def test_a_refused_file_leaves_nothing(
         sent = await upload.send_too_much()
         upload.writer.write(b"0\r\n\r\n")
         await upload.answered()
-    did = (
-        f"PUT /files/film.mp4 with a Content-Length of {MAX_BYTES + 1} (MAX_BYTES + 1), "
-        f"and again chunked, {sent} bytes"
-    )
+    did = _(
+        "PUT /files/film.mp4 with a Content-Length of {size} (MAX_BYTES + 1), "
+        "and again chunked, {sent} bytes"
+    ).format(size=MAX_BYTES + 1, sent=sent)
     await expect_only_old_file(folder, did)
 
 
@@ -252,8 +282,8 @@ async def test_a_file_cut_off_leaves_nothing(
         told_length.writer.write(half)
         await chunked.send_chunk(half)
         await asyncio.wait([chunked.reading], timeout=0.3)  # the app is at work on it
-    did = (
-        f"PUT /files/film.mp4 with a Content-Length of {MAX_BYTES}, and again chunked, "
-        f"sent {len(half)} bytes of each and vanished"
-    )
+    did = _(
+        "PUT /files/film.mp4 with a Content-Length of {size}, and again chunked, "
+        "sent {sent} bytes of each and vanished"
+    ).format(size=MAX_BYTES, sent=len(half))
     await expect_only_old_file(folder, did)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from workbook.checking import expect
+from workbook.language import _
 from workbook.server import Server
 
 pytestmark = pytest.mark.anyio
@@ -19,9 +20,9 @@ PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"
 PDF = b"%PDF-"
 KINDS = {
-    "a PNG picture": ("image/png", ".png", PNG + b"\0\0\0\rIHDR"),
-    "a JPEG picture": ("image/jpeg", ".jpg", JPEG + b"\xe0\0\x10JFIF"),
-    "a PDF": ("application/pdf", ".pdf", PDF + b"1.7\n"),
+    "PNG": ("image/png", ".png", PNG + b"\0\0\0\rIHDR"),
+    "JPEG": ("image/jpeg", ".jpg", JPEG + b"\xe0\0\x10JFIF"),
+    "PDF": ("application/pdf", ".pdf", PDF + b"1.7\n"),
 }
 SCRIPT = b"#!/bin/sh\nrm -rf ~\n"
 SECONDS = 3  # the longest wait for what a right answer does at once
@@ -37,11 +38,30 @@ def environment(folder: Path) -> Mapping[str, str]:
     return {"UPLOAD_DIR": str(folder)}
 
 
+def called(kind: str) -> str:
+    """What a kind of file is called in a sentence."""
+    return {"PNG": _("a PNG picture"), "JPEG": _("a JPEG picture"), "PDF": _("a PDF")}[kind]
+
+
+def kept(stored: bytes | None, data: bytes, name: str) -> str:
+    """What became of the bytes sent, in a sentence."""
+    if stored is None:
+        return _("filename {name!r}, which is no file in UPLOAD_DIR").format(name=name)
+    differs = (i for i, byte in enumerate(data) if stored[i : i + 1] != bytes([byte]))
+    first = None if stored == data else next(differs, None)
+    seen = _("filename {name!r}, a file of {size} bytes")
+    if first is not None:
+        seen = _("filename {name!r}, a file of {size} bytes, that differ from byte {first} on")
+    elif stored != data:
+        seen = _("filename {name!r}, a file of {size} bytes, too many")
+    return seen.format(name=name, size=len(stored), first=first)
+
+
 def expect_stored(
     response: httpx.Response, kind: str, data: bytes, folder: Path, *, did: str, hint: int
 ) -> None:
     """Expect that a file was taken for what it is, and stored whole."""
-    content_type, suffix, _ = KINDS[kind]
+    content_type, suffix, _head = KINDS[kind]
     try:
         told = response.json() if response.status_code == 201 else None
     except ValueError:
@@ -49,32 +69,33 @@ def expect_stored(
     expect(
         isinstance(told, dict) and told.get("content_type") == content_type,
         did=did,
-        expected=f"201 and a content_type of {json.dumps(content_type)}, as the contents are",
-        seen=f"{response.status_code} and {response.text[:200]}",
+        expected=_("201 and a content_type of {type}, as the contents are").format(
+            type=json.dumps(content_type)
+        ),
+        seen=_("{status} and {text}").format(status=response.status_code, text=response.text[:200]),
         hint=hint,
     )
     assert isinstance(told, dict)
     name = str(told.get("filename"))
     stored = (folder / name).read_bytes() if (folder / name).is_file() else None
-    seen = f"filename {name!r}, which is no file in UPLOAD_DIR"
-    if stored is not None:
-        seen = f"filename {name!r}, a file of {len(stored)} bytes"
-        if stored != data:
-            first = next((i for i, b in enumerate(data) if stored[i : i + 1] != bytes([b])), None)
-            seen += f", that differ from byte {first} on" if first is not None else ", too many"
     expect(
         stored == data and name.endswith(suffix),
         did=did,
-        expected=f"a filename that ends in {suffix}, and holds the {len(data)} bytes sent",
-        seen=seen,
+        expected=_("a filename that ends in {suffix}, and holds the {size} bytes sent").format(
+            suffix=suffix, size=len(data)
+        ),
+        seen=kept(stored, data, name),
         hint=4,
     )
     digest = hashlib.sha256(data).hexdigest()
+    seen = _("sha256 {digest}") if "sha256" in told else _("no sha256 in {answer}")
     expect(
         str(told.get("sha256")).lower() == digest,
         did=did,
-        expected=f"a sha256 of {digest}, that of the {len(data)} bytes sent",
-        seen=f"sha256 {told['sha256']}" if "sha256" in told else f"no sha256 in {told}",
+        expected=_("a sha256 of {digest}, that of the {size} bytes sent").format(
+            digest=digest, size=len(data)
+        ),
+        seen=seen.format(digest=told.get("sha256"), answer=told),
         hint=4,
     )
 
@@ -82,15 +103,18 @@ def expect_stored(
 async def test_the_contents_decide(client: httpx.AsyncClient, folder: Path) -> None:
     """A file is taken for what its contents are, whatever the client says it is."""
     for kind, declared in [
-        ("a PNG picture", "text/plain"),
-        ("a JPEG picture", "image/png"),
-        ("a PDF", "application/octet-stream"),
-        ("a PDF", None),
-        ("a PNG picture", "image/png"),
+        ("PNG", "text/plain"),
+        ("JPEG", "image/png"),
+        ("PDF", "application/octet-stream"),
+        ("PDF", None),
+        ("PNG", "image/png"),
     ]:
         data = KINDS[kind][2] + os.urandom(1000)
         headers = {"Content-Type": declared} if declared else {}
-        did = f"POST /files with {kind}, declared as {declared or 'nothing'}"
+        did = _("POST /files with {what}, declared as nothing")
+        if declared:
+            did = _("POST /files with {what}, declared as {type}")
+        did = did.format(what=called(kind), type=declared)
         response = await client.post("/files", content=data, headers=headers)
         expect_stored(response, kind, data, folder, did=did, hint=1)
 
@@ -98,19 +122,23 @@ async def test_the_contents_decide(client: httpx.AsyncClient, folder: Path) -> N
 async def test_other_contents_are_refused(client: httpx.AsyncClient) -> None:
     """A file that is none of them gets 415, however it is declared and however short it is."""
     for what, data in [
-        ("a script", SCRIPT),
-        ("an empty file", b""),
-        ("a file of one byte", PNG[:1]),
-        ("7 of a PNG's first 8 bytes, and no more", PNG[:-1]),
-        ("a text that has %PDF- further on", b"About " + PDF + b"1.7"),
+        (_("a script"), SCRIPT),
+        (_("an empty file"), b""),
+        (_("a file of one byte"), PNG[:1]),
+        (_("7 of a PNG's first 8 bytes, and no more"), PNG[:-1]),
+        (_("a text that has %PDF- further on"), b"About " + PDF + b"1.7"),
     ]:
         headers = {"Content-Type": "image/png"}
         response = await client.post("/files", content=data, headers=headers)
         expect(
             response.status_code == 415,
-            did=f"POST /files with {what}, declared as image/png",
-            expected="415, for its contents begin as none of SIGNATURES",
-            seen=f"{response.status_code} and {response.text[:200]}",
+            did=_("POST /files with {what}, declared as {type}").format(
+                what=what, type="image/png"
+            ),
+            expected=_("415, for its contents begin as none of SIGNATURES"),
+            seen=_("{status} and {text}").format(
+                status=response.status_code, text=response.text[:200]
+            ),
             hint=1,
         )
 
@@ -121,15 +149,17 @@ async def test_the_first_piece_may_be_short(client: httpx.AsyncClient, folder: P
     async def pieces(data: bytes) -> AsyncIterator[bytes]:
         for piece in (data[:1], data[1:2], data[2:]):
             yield piece
-            for _ in range(2):  # a server that has answered others meanwhile has seen the piece
+            for _time in range(2):  # a server that has answered others meanwhile has seen the piece
                 await client.get("/")
 
     async def send(kind: str) -> None:
-        content_type, _, head = KINDS[kind]
+        content_type, _suffix, head = KINDS[kind]
         data = head + os.urandom(1000)
         headers = {"Content-Type": content_type}
         response = await client.post("/files", content=pieces(data), headers=headers)
-        did = f"POST /files with {kind} in three pieces: a byte, a byte and the rest"
+        did = _("POST /files with {what} in three pieces: a byte, a byte and the rest").format(
+            what=called(kind)
+        )
         expect_stored(response, kind, data, folder, did=did, hint=2)
 
     for result in await asyncio.gather(*map(send, KINDS), return_exceptions=True):
@@ -140,9 +170,9 @@ async def test_the_first_piece_may_be_short(client: httpx.AsyncClient, folder: P
 async def test_a_large_file_is_whole(client: httpx.AsyncClient, folder: Path) -> None:
     """A large file is stored byte for byte, and the SHA-256 is that of all of it."""
     data = PDF + os.urandom(1_000_000)  # many pieces for the server
-    did = f"POST /files with a PDF of {len(data)} bytes"
+    did = _("POST /files with a PDF of {size} bytes").format(size=len(data))
     response = await client.post("/files", content=data, headers={"Content-Type": "image/png"})
-    expect_stored(response, "a PDF", data, folder, did=did, hint=1)
+    expect_stored(response, "PDF", data, folder, did=did, hint=1)
 
 
 async def test_others_are_refused_while_they_arrive(answer: Server) -> None:
@@ -163,17 +193,20 @@ async def test_others_are_refused_while_they_arrive(answer: Server) -> None:
     try:
         writer.write(head.encode() + data)
         async with asyncio.timeout(SECONDS):
-            seen = (await reader.readline()).decode().strip() or "it closed the connection"
+            line = await reader.readline()
+        seen = line.decode().strip() or _("it closed the connection")
     except TimeoutError:
-        seen = f"no answer for {SECONDS} s: it waits for more"
+        seen = _("no answer for {seconds} s: it waits for more").format(seconds=SECONDS)
     except OSError as error:
-        seen = f"the connection broke: {error}"
+        seen = _("the connection broke: {why}").format(why=error)
     finally:
         writer.transport.abort()
     expect(
         " 415 " in seen,
-        did=f"POST /files with a script, {len(data)} bytes of 1000000000, declared as image/png",
-        expected="415 at once, for these bytes are enough to know",
+        did=_(
+            "POST /files with a script, {size} bytes of 1000000000, declared as image/png"
+        ).format(size=len(data)),
+        expected=_("415 at once, for these bytes are enough to know"),
         seen=seen,
         hint=3,
     )

@@ -9,6 +9,7 @@ import pytest
 
 from workbook.checking import Start, expect
 from workbook.event_source import Event, EventSource
+from workbook.language import _
 
 pytestmark = pytest.mark.anyio
 
@@ -30,17 +31,19 @@ def shown(text: str) -> str:
 
 async def listen(client: httpx.AsyncClient, text: str) -> AsyncIterator[Event]:
     """The events of one recital, up to its `end`, told by what the page would notice."""
-    did = f"GET /recite, the text: {shown(text)}"
+    did = _("GET /recite, the text: {text}").format(text=shown(text))
     source, received = EventSource(), b""
     started = time.monotonic()
     try:
         async with client.stream("GET", "/recite", params={"text": text}) as response:
-            kind = response.headers.get("content-type", "none")
+            kind = response.headers.get("content-type", _("none"))
             expect(
                 response.status_code == 200 and kind.partition(";")[0] == "text/event-stream",
                 did=did,
-                expected="200 and the type text/event-stream: an EventSource takes nothing else",
-                seen=f"{response.status_code} and the type {kind}",
+                expected=_("200 and the type text/event-stream: an EventSource takes nothing else"),
+                seen=_("{status} and the type {type}").format(
+                    status=response.status_code, type=kind
+                ),
                 hint=1,
             )
             async for chunk in response.aiter_bytes():
@@ -51,16 +54,16 @@ async def listen(client: httpx.AsyncClient, text: str) -> AsyncIterator[Event]:
                         return
                 if time.monotonic() - started > PATIENCE + len(text.encode()) * PIECE_SECONDS:
                     break
-        seen = "none: the stream is over, or goes on without it"
+        seen, hint = _("none: the stream is over, or goes on without it"), 1
     except httpx.RemoteProtocolError:
-        seen = f"the stream broke off, after the bytes {received[-40:]!r}"
-    broke = seen.startswith("the stream broke")
+        seen = _("the stream broke off, after the bytes {received!r}")
+        seen, hint = seen.format(received=received[-40:]), 3
     expect(
         False,
         did=did,
-        expected="events, and after them one of the type `end`",
+        expected=_("events, and after them one of the type `end`"),
         seen=seen,
-        hint=3 if broke else 1,
+        hint=hint,
     )
 
 
@@ -88,11 +91,12 @@ async def expect_arrives(client: httpx.AsyncClient, text: str) -> None:
     data = [event.data async for event in listen(client, text) if event.type == "message"]
     wanted = text.replace("\r\n", "\n").replace("\r", "\n")
     got = "".join(data)
+    seen = _("{text}, in 1 event") if len(data) == 1 else _("{text}, in {count} events")
     expect(
         got == wanted,
-        did=f"GET /recite, the text: {shown(text)}",
-        expected=f"all data, put together: {shown(wanted)}",
-        seen=f"{shown(got)}, in {len(data)} event{'s' if len(data) != 1 else ''}",
+        did=_("GET /recite, the text: {text}").format(text=shown(text)),
+        expected=_("all data, put together: {text}").format(text=shown(wanted)),
+        seen=seen.format(text=shown(got), count=len(data)),
         hint=hint_for(text, wanted, got),
     )
 
@@ -143,13 +147,17 @@ async def test_text_comes_while_the_model_speaks(start: Start) -> None:
             async for event in listen(client, text)
             if event.type == "message" and event.data
         ]
-    did = f"GET /recite, a text of {pieces} pieces that the model needs {pause * pieces:.1f} s for"
-    expected = "text in events that come one after another, all the time that the model speaks"
-    expect(moments, did=did, expected=expected, seen="no text at all", hint=1)
+    did = _(
+        "GET /recite, a text of {pieces} pieces that the model needs {seconds:.1f} s for"
+    ).format(pieces=pieces, seconds=pause * pieces)
+    expected = _("text in events that come one after another, all the time that the model speaks")
+    expect(moments, did=did, expected=expected, seen=_("no text at all"), hint=1)
     expect(
         moments[-1] - moments[0] > pause * pieces / 2,
         did=did,
         expected=expected,
-        seen=f"the first text after {moments[0]:.2f} s and the last after {moments[-1]:.2f} s",
+        seen=_("the first text after {first:.2f} s and the last after {last:.2f} s").format(
+            first=moments[0], last=moments[-1]
+        ),
         hint=3,
     )

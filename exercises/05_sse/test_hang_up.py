@@ -11,6 +11,7 @@ import pytest
 
 from workbook.checking import expect
 from workbook.event_source import EventSource
+from workbook.language import _
 from workbook.server import Server
 
 pytestmark = pytest.mark.anyio
@@ -30,6 +31,10 @@ def environment() -> Mapping[str, str]:
     }
 
 
+def quoted(events: list[str]) -> str:
+    return _(", ").join(f'"{data}"' for data in events) or _("none")
+
+
 class Reader:
     """One stream, read in the background. `events` is the data of those that have come."""
 
@@ -47,9 +52,9 @@ class Reader:
                     kind = "" if event.type == "message" else f"{event.type}: "
                     self.events.append(kind + event.data)
                 self.arrived.set()
-            self.ended = "; the stream has ended"
+            self.ended = _("; the stream has ended")
         except httpx.TransportError:
-            self.ended = "; the stream broke off"
+            self.ended = _("; the stream broke off")
         self.arrived.set()
 
     @property
@@ -74,22 +79,25 @@ class Reader:
 
     @property
     def seen(self) -> str:
-        events = ", ".join(f'"{data}"' for data in self.events[:6]) or "none"
-        told = f"the events {events} and {self.comments} comments"
+        told = _("the events {events} and {count} comments")
         if self.strange:
-            told += f", and a line that tells no event: {self.strange!r}"
-        return told + self.ended
+            told = _(
+                "the events {events} and {count} comments, "
+                "and a line that tells no event: {strange!r}"
+            )
+        events = quoted(self.events[:6])
+        return told.format(events=events, count=self.comments, strange=self.strange) + self.ended
 
 
 @contextlib.asynccontextmanager
 async def reading(client: httpx.AsyncClient, room: str) -> AsyncIterator[Reader]:
     async with client.stream("GET", f"/rooms/{room}") as response:
-        kind = response.headers.get("content-type", "none")
+        kind = response.headers.get("content-type", _("none"))
         expect(
             response.status_code == 200 and kind.partition(";")[0] == "text/event-stream",
             did=f"GET /rooms/{room}",
-            expected="200 and the type text/event-stream",
-            seen=f"{response.status_code} and the type {kind}",
+            expected=_("200 and the type text/event-stream"),
+            seen=_("{status} and the type {type}").format(status=response.status_code, type=kind),
             hint=3,
         )
         reader = Reader(room)
@@ -126,8 +134,8 @@ def visit(server: Server, room: str) -> socket.socket:
     expect(
         b"20.0" in received,
         did=f"GET /rooms/{room}",
-        expected='at once the event "20.0"',
-        seen=received.decode(errors="replace")[-100:] or "nothing",
+        expected=_('at once the event "20.0"'),
+        seen=received.decode(errors="replace")[-100:] or _("nothing"),
         hint=4,
     )
     return peer
@@ -178,8 +186,10 @@ async def test_stops_when_the_client_leaves(client: httpx.AsyncClient, answer: S
             expect(
                 f"measuring {room}\n" in await log_after(answer, 0, room, 1),
                 did=f"GET /rooms/{room}",
-                expected=f'`watch` asks the thermometer, and prints "measuring {room}"',
-                seen="no such line",
+                expected=_('`watch` asks the thermometer, and prints "measuring {room}"').format(
+                    room=room
+                ),
+                seen=_("no such line"),
                 hint=1,
             )
         for number, peer in enumerate(peers):
@@ -187,9 +197,13 @@ async def test_stops_when_the_client_leaves(client: httpx.AsyncClient, answer: S
     running = await still_measured(client, answer, rooms)
     expect(
         not running,
-        did=f"opened streams of {', '.join(rooms)}, where nothing changes, and left them",
-        expected=f"{STOP_SECONDS:g} s later none of these rooms is measured",
-        seen=f'"measuring" goes on for {", ".join(running)}',
+        did=_("opened streams of {rooms}, where nothing changes, and left them").format(
+            rooms=_(", ").join(rooms)
+        ),
+        expected=_("{seconds:g} s later none of these rooms is measured").format(
+            seconds=STOP_SECONDS
+        ),
+        seen=_('"measuring" goes on for {rooms}').format(rooms=_(", ").join(running)),
         hint=2 if running and await ends_with_a_change(client, answer, running[0]) else 1,
     )
 
@@ -208,18 +222,23 @@ async def test_silence_is_filled_with_comments(client: httpx.AsyncClient) -> Non
         seconds = time.monotonic() - began
     expect(
         reader.events == ["20.0"] and reader.comments >= 4,
-        did=f"GET /rooms/kitchen, and nothing changed for {seconds:.1f} s; "
-        f"KEEPALIVE_SECONDS is {KEEPALIVE_SECONDS}",
-        expected=f'the event "20.0", then a comment for every {KEEPALIVE_SECONDS} s of silence',
+        did=_(
+            "GET /rooms/kitchen, and nothing changed for {seconds:.1f} s; "
+            "KEEPALIVE_SECONDS is {keepalive}"
+        ).format(seconds=seconds, keepalive=KEEPALIVE_SECONDS),
+        expected=_('the event "20.0", then a comment for every {keepalive} s of silence').format(
+            keepalive=KEEPALIVE_SECONDS
+        ),
         seen=reader.seen,
         hint=4 if reader.ended else 3,
     )
     expect(
         seconds > 2 * KEEPALIVE_SECONDS,
-        did="GET /rooms/kitchen, and waited for four comments",
-        expected=f"they take about {4 * KEEPALIVE_SECONDS} s: one for each silence of "
-        f"{KEEPALIVE_SECONDS} s",
-        seen=f"they took {seconds:.2f} s",
+        did=_("GET /rooms/kitchen, and waited for four comments"),
+        expected=_("they take about {seconds} s: one for each silence of {keepalive} s").format(
+            seconds=4 * KEEPALIVE_SECONDS, keepalive=KEEPALIVE_SECONDS
+        ),
+        seen=_("they took {seconds:.2f} s").format(seconds=seconds),
         hint=3,
     )
 
@@ -236,9 +255,11 @@ async def test_a_change_after_silence_arrives(client: httpx.AsyncClient) -> None
             await reader.wait(events=len(wanted))
             expect(
                 reader.events == wanted,
-                did=f"GET /rooms/kitchen, a silence of {2 * KEEPALIVE_SECONDS} s or more, then "
-                f"degrees={degrees} was set",
-                expected=f"the events {', '.join(f'{chr(34)}{w}{chr(34)}' for w in wanted)}",
+                did=_(
+                    "GET /rooms/kitchen, a silence of {seconds} s or more, "
+                    "then degrees={degrees} was set"
+                ).format(seconds=2 * KEEPALIVE_SECONDS, degrees=degrees),
+                expected=_("the events {events}").format(events=quoted(wanted)),
                 seen=reader.seen,
                 hint=3 if reader.strange or len(reader.events) >= len(wanted) else 4,
             )
@@ -257,17 +278,21 @@ async def test_others_go_on(client: httpx.AsyncClient, answer: Server) -> None:
             await reader.wait(events=2)
             expect(
                 reader.events == ["20.0", "21.5"],
-                did=f"read /rooms/{reader.room}, while three others opened /rooms/kitchen and left;"
-                f" then degrees=21.5 was set in the {reader.room}",
-                expected='the events "20.0", "21.5"',
+                did=_(
+                    "read /rooms/{room}, while three others opened /rooms/kitchen and left; "
+                    "then degrees=21.5 was set in the {room}"
+                ).format(room=reader.room),
+                expected=_("the events {events}").format(events=quoted(["20.0", "21.5"])),
                 seen=reader.seen,
                 hint=3 if reader.strange or len(reader.events) > 2 else 4 if reader.ended else 2,
             )
     running = await still_measured(client, answer, ["kitchen", "cellar"])
     expect(
         not running,
-        did="all clients left, of the kitchen and of the cellar",
-        expected=f"{STOP_SECONDS:g} s later none of these rooms is measured",
-        seen=f'"measuring" goes on for {", ".join(running)}',
+        did=_("all clients left, of the kitchen and of the cellar"),
+        expected=_("{seconds:g} s later none of these rooms is measured").format(
+            seconds=STOP_SECONDS
+        ),
+        seen=_('"measuring" goes on for {rooms}').format(rooms=_(", ").join(running)),
         hint=1,
     )

@@ -9,6 +9,7 @@ import pytest
 
 from workbook.checking import expect
 from workbook.event_source import Event, EventSource
+from workbook.language import _
 
 pytestmark = pytest.mark.anyio
 
@@ -41,9 +42,9 @@ class Reader:
             async for chunk in response.aiter_bytes():
                 self.events += [e for e in source.feed(chunk) if e.type == "message"]
                 self.arrived.set()
-            self.ended = ", then the stream ended"
+            self.ended = _(", then the stream ended")
         except httpx.TransportError:
-            self.ended = ", then the stream broke off"
+            self.ended = _(", then the stream broke off")
         self.arrived.set()
 
     async def wait_for(self, number: int) -> None:
@@ -63,7 +64,7 @@ class Reader:
         expect(
             self.texts == wanted,
             did=self.did,
-            expected=f"{told(wanted)}, each once and in this order",
+            expected=_("{news}, each once and in this order").format(news=told(wanted)),
             seen=told(self.texts) + self.ended,
             hint=hint or self.symptom(wanted),
         )
@@ -77,8 +78,10 @@ class Reader:
 
 def told(texts: list[str]) -> str:
     if len(texts) > 9:
-        return f"{', '.join(texts[:4])} … {', '.join(texts[-4:])} ({len(texts)} events)"
-    return ", ".join(texts) or "no news"
+        first, last = _(", ").join(texts[:4]), _(", ").join(texts[-4:])
+        some = _("{first} … {last} ({count} events)")
+        return some.format(first=first, last=last, count=len(texts))
+    return _(", ").join(texts) or _("no news")
 
 
 async def post(client: httpx.AsyncClient, *texts: str) -> None:
@@ -86,7 +89,7 @@ async def post(client: httpx.AsyncClient, *texts: str) -> None:
         response = await client.post("/news", data={"text": text})
         expect(
             response.status_code == 201,
-            did=f"POST /news with text={text}",
+            did=_("POST /news with text={text}").format(text=text),
             expected="201",
             seen=f"{response.status_code} {response.text[:100]}",
             hint=1,
@@ -101,14 +104,15 @@ async def reading(
     headers = []
     if last_id is not None:
         headers = [(b"Last-Event-ID", last_id.encode("latin-1"))]
-        did += f", with Last-Event-ID: {last_id if len(last_id) < 40 else last_id[:9] + '…'}"
+        short = last_id if len(last_id) < 40 else last_id[:9] + "…"
+        did = _("{did}, with Last-Event-ID: {last_id}").format(did=did, last_id=short)
     async with client.stream("GET", "/news", headers=headers) as response:
-        kind = response.headers.get("content-type", "none")
+        kind = response.headers.get("content-type", _("none"))
         expect(
             response.status_code == 200 and kind.partition(";")[0] == "text/event-stream",
             did=did,
-            expected="200 and the type text/event-stream: with others an EventSource gives up",
-            seen=f"{response.status_code} and the type {kind}",
+            expected=_("200 and the type text/event-stream: with others an EventSource gives up"),
+            seen=_("{status} and the type {type}").format(status=response.status_code, type=kind),
             hint=3,
         )
         reader = Reader(did)
@@ -122,7 +126,7 @@ async def reading(
 
 async def read_all(client: httpx.AsyncClient, wanted: list[str]) -> list[Event]:
     """All the news, as one who has never been here gets it, each event with an id."""
-    async with reading(client, "GET /news, for the first time") as reader:
+    async with reading(client, _("GET /news, for the first time")) as reader:
         await reader.wait_for(len(wanted))
     expect(
         reader.texts == wanted,
@@ -132,11 +136,12 @@ async def read_all(client: httpx.AsyncClient, wanted: list[str]) -> list[Event]:
         hint=2,
     )
     ids = [event.last_id for event in reader.events]
+    some = _("the ids {ids}, …").format(ids=_(", ").join(map(repr, ids[:5])))
     expect(
         all(ids) and len(set(ids)) == len(ids),
         did=reader.did,
-        expected="each event has an `id`, and no two the same",
-        seen=f"the ids {', '.join(repr(i) for i in ids[:5])}, …" if any(ids) else "no ids",
+        expected=_("each event has an `id`, and no two the same"),
+        seen=some if any(ids) else _("no ids"),
         hint=2 if any(ids) else 1,
     )
     return reader.events
@@ -156,7 +161,7 @@ async def test_first_visit_gets_everything(client: httpx.AsyncClient) -> None:
     """Who comes for the first time gets all the news, each with an id, then what is posted."""
     await post(client, *NEWS)
     await read_all(client, NEWS)
-    did = "GET /news, for the first time; then news 13 and news 14 were posted"
+    did = _("GET /news, for the first time; then news 13 and news 14 were posted")
     async with reading(client, did) as reader:
         await reader.wait_for(len(NEWS))
         await asyncio.sleep(QUERY_SECONDS)
@@ -166,8 +171,10 @@ async def test_first_visit_gets_everything(client: httpx.AsyncClient) -> None:
     expect(
         len(set(last_ids)) == 3,
         did=reader.did,
-        expected="each event has an `id` of its own, those that came later, too",
-        seen=f"a page that has read news 12, 13 and 14 knows the ids {', '.join(last_ids)}",
+        expected=_("each event has an `id` of its own, those that came later, too"),
+        seen=_("a page that has read news 12, 13 and 14 knows the ids {ids}").format(
+            ids=_(", ").join(last_ids)
+        ),
         hint=1,
     )
 
@@ -178,7 +185,9 @@ async def test_who_comes_back_gets_the_rest(client: httpx.AsyncClient) -> None:
     ids = [event.last_id for event in await read_all(client, NEWS)]
 
     async def come_back(read: int) -> None:
-        did = f"read {read} of the {len(NEWS)} news, was cut off, and came back: GET /news"
+        did = _("read {read} of the {count} news, was cut off, and came back: GET /news").format(
+            read=read, count=len(NEWS)
+        )
         async with reading(client, did, ids[read - 1]) as reader:
             await reader.wait_for(len(NEWS) - read)
         expect(
@@ -190,12 +199,12 @@ async def test_who_comes_back_gets_the_rest(client: httpx.AsyncClient) -> None:
         )
 
     await at_once(*map(come_back, (3, 9, 11, 1)))
-    did = "read all the news, was cut off, and came back; then more news was posted: GET /news"
+    did = _("read all the news, was cut off, and came back; then more news was posted: GET /news")
     async with reading(client, did, ids[-1]) as reader:
         await asyncio.sleep(2 * QUERY_SECONDS)
         await post(client, "news 13", "news 14")
         await reader.expect_texts(["news 13", "news 14"])
-    did = "read news 13 when it was posted, was cut off, and came back: GET /news"
+    did = _("read news 13 when it was posted, was cut off, and came back: GET /news")
     async with reading(client, did, reader.events[0].last_id) as reader:
         await reader.expect_texts(["news 14"])
 
@@ -205,9 +214,11 @@ async def test_comes_back_again_and_again(client: httpx.AsyncClient) -> None:
     await post(client, *NEWS)
     read: list[str] = []
     last_id: str | None = None
-    async with reading(client, "GET /news, all along") as other:
+    async with reading(client, _("GET /news, all along")) as other:
         for visit in range(1, 5):
-            did = f"was cut off after three events and came again, visit {visit}: GET /news"
+            did = _(
+                "was cut off after three events and came again, visit {visit}: GET /news"
+            ).format(visit=visit)
             async with reading(client, did, last_id) as reader:
                 await reader.wait_for(3)
                 got = reader.events[:3]
@@ -216,8 +227,8 @@ async def test_comes_back_again_and_again(client: httpx.AsyncClient) -> None:
             expect(
                 read == NEWS[: 3 * visit],
                 did=reader.did,
-                expected=f"by now {told(NEWS[: 3 * visit])}, each once",
-                seen=f"by now {told(read)}",
+                expected=_("by now {news}, each once").format(news=told(NEWS[: 3 * visit])),
+                seen=_("by now {news}").format(news=told(read)),
                 hint=2 if any(event.last_id for event in got) or (visit > 1 and last_id) else 1,
             )
         await other.expect_texts(NEWS)
@@ -228,9 +239,9 @@ async def test_nothing_is_lost_while_it_connects(client: httpx.AsyncClient) -> N
     await post(client, *NEWS[:3])
     ids = [event.last_id for event in await read_all(client, NEWS[:3])]
     posted = list(NEWS[:3])
-    did = "opened the stream while news was posted without a pause: GET /news"
+    did = _("opened the stream while news was posted without a pause: GET /news")
     async with reading(client, did) as new, reading(client, did, ids[1]) as back:
-        for _ in range(12):
+        for _time in range(12):
             posted.append(f"news {len(posted) + 1}")
             await post(client, posted[-1])
             await asyncio.sleep(QUERY_SECONDS / 6)
@@ -252,7 +263,7 @@ async def test_an_unknown_id_gets_everything(client: httpx.AsyncClient) -> None:
         expect(
             reader.texts == NEWS[:3],
             did=reader.did,
-            expected=f"everything: {told(NEWS[:3])}",
+            expected=_("everything: {news}").format(news=told(NEWS[:3])),
             seen=told(reader.texts) + reader.ended,
             hint=3,
         )

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from workbook.checking import START_SECONDS, Start, expect
+from workbook.language import _
 from workbook.server import ServerError, serve
 
 pytestmark = pytest.mark.anyio
@@ -22,13 +23,14 @@ def steps(word: str, log: str) -> list[str]:
 
 
 def told(names: list[str]) -> str:
-    return ", ".join(names) or "none"
+    return ", ".join(names) or _("none")
 
 
 def log_of_failing_start(request: pytest.FixtureRequest, **env: str) -> str:
     """What an app printed whose start has to fail."""
-    did = "started the app with " + " ".join(f"{key}={value}" for key, value in env.items())
-    expected = "the start fails: the process ends with the error in its log"
+    variables = " ".join(f"{key}={value}" for key, value in env.items())
+    did = _("started the app with {variables}").format(variables=variables)
+    expected = _("the start fails: the process ends with the error in its log")
     path: Path = request.config.getoption("answer") or Path(__file__).with_name("clean_up.py")
     try:
         server = serve(path, env=env, start_seconds=START_SECONDS)
@@ -37,13 +39,13 @@ def log_of_failing_start(request: pytest.FixtureRequest, **env: str) -> str:
     else:
         with contextlib.suppress(ServerError):
             server.stop()
-        seen = "it accepts requests, with a service missing"
+        seen = _("it accepts requests, with a service missing")
         expect(False, did=did, expected=expected, seen=seen, hint=3)
     expect(
         ended,
         did=did,
         expected=expected,
-        seen=f"it neither runs nor ends for {START_SECONDS} s",
+        seen=_("it neither runs nor ends for {seconds} s").format(seconds=START_SECONDS),
         hint=3,
     )
     return log
@@ -54,11 +56,12 @@ def expect_closed(log: str, expected: list[str], *, did: str, hint: int) -> None
     closed = steps("closing", log)
     missing = [name for name in expected if name not in closed]
     never = [name for name in closed if name not in expected]
+    seen = _("closed: {names}; left open: {missing}") if missing else _("closed: {names}")
     expect(
         closed == expected,
         did=did,
-        expected=f"closed, in this order: {told(expected)}",
-        seen=f"closed: {told(closed)}" + (f"; left open: {told(missing)}" if missing else ""),
+        expected=_("closed, in this order: {names}").format(names=told(expected)),
+        seen=seen.format(names=told(closed), missing=told(missing)),
         hint=hint if missing and not never else 2,
     )
 
@@ -78,19 +81,19 @@ async def test_stop_closes_in_reverse(start: Start) -> None:
     expect(
         answer.status_code == 200 and answer.json() == dict.fromkeys(SERVICES, True),
         did="GET /health",
-        expected="200, and true for the database, the cache and the queue",
+        expected=_("200, and true for the database, the cache and the queue"),
         seen=f"{answer.status_code} {answer.text[:200]}",
         hint=3,
     )
     await asyncio.to_thread(server.stop)
-    expect_closed(server.log(), SERVICES[::-1], did="stopped the app", hint=2)
+    expect_closed(server.log(), SERVICES[::-1], did=_("stopped the app"), hint=2)
 
 
 async def test_failing_start_closes_the_rest(request: pytest.FixtureRequest) -> None:
     """When one can't be opened, those opened before it are closed, and no other."""
     for failing, opened in [("queue", ["database", "cache"]), ("cache", ["database"])]:
         log = log_of_failing_start(request, FAIL_OPEN=failing)
-        did = f"started the app with FAIL_OPEN={failing}"
+        did = _("started the app with {variables}").format(variables=f"FAIL_OPEN={failing}")
         expect_closed(log, opened[::-1], did=did, hint=1)
 
 
@@ -99,9 +102,9 @@ async def test_failing_start_fails(request: pytest.FixtureRequest) -> None:
     log = log_of_failing_start(request, FAIL_OPEN="cache")
     expect(
         "the cache does not open" in log,
-        did="started the app with FAIL_OPEN=cache",
-        expected="the error is in the log",
-        seen="the process ended, and its log does not say why",
+        did=_("started the app with {variables}").format(variables="FAIL_OPEN=cache"),
+        expected=_("the error is in the log"),
+        seen=_("the process ended, and its log does not say why"),
         hint=3,
     )
 
@@ -110,20 +113,26 @@ async def test_failing_release_stops_no_other(start: Start, request: pytest.Fixt
     """One that refuses to close keeps no other open, at a stop or at a failing start."""
     for failing in ("queue", "queue,cache"):
         log = await log_of_stop(start, FAIL_CLOSE=failing)
-        did = f"started the app with FAIL_CLOSE={failing}, and stopped it"
+        did = _("started the app with {variables}, and stopped it").format(
+            variables=f"FAIL_CLOSE={failing}"
+        )
         expect_closed(log, SERVICES[::-1], did=did, hint=4)
     log = log_of_failing_start(request, FAIL_OPEN="queue", FAIL_CLOSE="cache")
-    did = "started the app with FAIL_OPEN=queue FAIL_CLOSE=cache"
+    variables = "FAIL_OPEN=queue FAIL_CLOSE=cache"
+    did = _("started the app with {variables}").format(variables=variables)
     expect_closed(log, ["cache", "database"], did=did, hint=4)
 
 
 async def test_failing_release_is_told(start: Start) -> None:
     """The error of one that refuses to close is in the log."""
     log = await log_of_stop(start, FAIL_CLOSE="cache")
+    error = "the cache does not close"
     expect(
-        "the cache does not close" in log,
-        did="started the app with FAIL_CLOSE=cache, and stopped it",
-        expected='"the cache does not close" is in the log',
-        seen="the log does not mention it",
+        error in log,
+        did=_("started the app with {variables}, and stopped it").format(
+            variables="FAIL_CLOSE=cache"
+        ),
+        expected=_('"{error}" is in the log').format(error=error),
+        seen=_("the log does not mention it"),
         hint=4,
     )

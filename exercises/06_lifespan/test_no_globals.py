@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from workbook.checking import expect
+from workbook.language import _
 from workbook.server import Server
 
 pytestmark = pytest.mark.anyio
@@ -24,8 +25,10 @@ class Office:
         answer = await self.client.post(f"{self.path}/parcels", params=params)
         expect(
             answer.status_code in (201, 409),
-            did=f"POST {self.path}/parcels?receiver={receiver}, in the office {self.name}",
-            expected="201, or 409 when its shelf is full",
+            did=_("POST {path}, in the office {name}").format(
+                path=f"{self.path}/parcels?receiver={receiver}", name=self.name
+            ),
+            expected=_("201, or 409 when its shelf is full"),
             seen=f"{answer.status_code} {answer.text[:200]}",
             hint=4,
         )
@@ -36,8 +39,10 @@ class Office:
         answer = await self.client.get(f"{self.path}/parcels")
         expect(
             answer.status_code == 200 and {"office", "shelf"} <= answer.json().keys(),
-            did=f"GET {self.path}/parcels, in the office {self.name}",
-            expected='200 and a JSON object with "office" and "shelf"',
+            did=_("GET {path}, in the office {name}").format(
+                path=f"{self.path}/parcels", name=self.name
+            ),
+            expected=_('200 and a JSON object with "office" and "shelf"'),
             seen=f"{answer.status_code} {answer.text[:200]}",
             hint=4,
         )
@@ -49,7 +54,7 @@ async def open_office(client: httpx.AsyncClient, name: str, places: int = 9) -> 
     expect(
         answer.status_code == 201,
         did=f"POST /offices?name={name}&places={places}",
-        expected="201 and the new office's path",
+        expected=_("201 and the new office's path"),
         seen=f"{answer.status_code} {answer.text[:200]}",
         hint=4,
     )
@@ -60,21 +65,23 @@ async def test_parcels_stay_in_their_office(client: httpx.AsyncClient) -> None:
     """A parcel is in the office where it was left, and nowhere else."""
     north, south = await open_office(client, "north"), await open_office(client, "south")
     first = await north.leave("lin")
-    (name, _), (other, there) = await north.look(), await south.look()
+    (name, _shelf), (other, there) = await north.look(), await south.look()
     expect(
         there == [],
-        did="opened the offices north and south, left a parcel for lin in north, looked in south",
-        expected="south has no parcel",
-        seen=f"south has one for {' and '.join(there)}",
+        did=_(
+            "opened the offices north and south, left a parcel for lin in north, looked in south"
+        ),
+        expected=_("south has no parcel"),
+        seen=_("south has one for {receivers}").format(receivers=_(" and ").join(there)),
         hint=1 if name == other else 2,  # only the shelf is shared: it was made once, unseen
     )
     second = await south.leave("wei")
     numbers = [answer.json().get("number") for answer in (first, second)]
     expect(
         numbers == [1, 1],
-        did="left a parcel in north, and one in south",
-        expected="each one is number 1 in its office",
-        seen=f"{numbers[0]} in north, {numbers[1]} in south",
+        did=_("left a parcel in north, and one in south"),
+        expected=_("each one is number 1 in its office"),
+        seen=_("{north} in north, {south} in south").format(north=numbers[0], south=numbers[1]),
         hint=1,
     )
 
@@ -85,18 +92,21 @@ async def test_settings_are_an_offices_own(client: httpx.AsyncClient) -> None:
     names = [(await office.look())[0] for office in (north, south)]
     expect(
         names == ["north", "south"],
-        did="opened the offices north and south, and asked both for their name",
+        did=_("opened the offices north and south, and asked both for their name"),
         expected="north, south",
         seen=", ".join(map(str, names)),
         hint=2,
     )
-    codes = [(await north.leave("lin")).status_code for _ in range(2)]
-    codes += [(await south.leave("wei")).status_code for _ in range(3)]
+    codes = [(await north.leave("lin")).status_code for _parcel in range(2)]
+    codes += [(await south.leave("wei")).status_code for _parcel in range(3)]
+    told = _("{north} in north; {south} in south")
     expect(
         codes == [201, 409, 201, 201, 409],
-        did="left 2 parcels in north, which has 1 place, then 3 in south, which has 2 places",
-        expected="201, 409 in north; 201, 201, 409 in south",
-        seen=f"{codes[0]}, {codes[1]} in north; {codes[2]}, {codes[3]}, {codes[4]} in south",
+        did=_("left 2 parcels in north, which has 1 place, then 3 in south, which has 2 places"),
+        expected=told.format(north="201, 409", south="201, 201, 409"),
+        seen=told.format(
+            north=", ".join(map(str, codes[:2])), south=", ".join(map(str, codes[2:]))
+        ),
         hint=2,
     )
 
@@ -107,11 +117,12 @@ async def test_a_new_office_changes_no_other(client: httpx.AsyncClient) -> None:
     await north.leave("lin")
     await open_office(client, "south", 0)
     name, parcels = await north.look()
+    seen = _("{name}, with a parcel for {receivers}") if parcels else _("{name}, with no parcel")
     expect(
         (name, parcels) == ("north", ["lin"]),
-        did="opened north, left a parcel for lin there, opened south, and looked in north",
-        expected="north, with the parcel for lin",
-        seen=f"{name}, with {'a parcel for ' + ' and '.join(parcels) if parcels else 'no parcel'}",
+        did=_("opened north, left a parcel for lin there, opened south, and looked in north"),
+        expected=_("north, with the parcel for lin"),
+        seen=seen.format(name=name, receivers=_(" and ").join(parcels)),
         hint=2,
     )
 
@@ -120,13 +131,13 @@ async def test_same_name_is_not_same_office(client: httpx.AsyncClient) -> None:
     """Two offices of one name are two offices."""
     first, second = await open_office(client, "north"), await open_office(client, "north")
     await first.leave("lin")
-    _, there = await second.look()
-    _, elsewhere = await (await open_office(client, "south")).look()
+    _name, there = await second.look()
+    _name, elsewhere = await (await open_office(client, "south")).look()
     expect(
         there == [],
-        did="opened two offices that are both called north, left a parcel in the first",
-        expected="the second one has no parcel",
-        seen=f"the second one has one for {' and '.join(there)}",
+        did=_("opened two offices that are both called north, left a parcel in the first"),
+        expected=_("the second one has no parcel"),
+        seen=_("the second one has one for {receivers}").format(receivers=_(" and ").join(there)),
         hint=1 if elsewhere else 3,
     )
 
@@ -140,10 +151,11 @@ async def test_lifespans_are_apart(client: httpx.AsyncClient, answer: Server) ->
     await asyncio.to_thread(answer.stop)
     lines = re.findall(r"^(\w+ closes, parcels left: \d+)$", answer.log(), re.M)
     names = {line.split()[0] for line in lines}
+    right = ["north closes, parcels left: 1", "south closes, parcels left: 2"]
     expect(
-        sorted(lines) == ["north closes, parcels left: 1", "south closes, parcels left: 2"],
-        did="left 1 parcel in north and 2 in south, and stopped the app",
-        expected='"north closes, parcels left: 1", "south closes, parcels left: 2"',
-        seen=", ".join(f'"{line}"' for line in lines) or "no such line",
+        sorted(lines) == right,
+        did=_("left 1 parcel in north and 2 in south, and stopped the app"),
+        expected=", ".join(f'"{line}"' for line in right),
+        seen=", ".join(f'"{line}"' for line in lines) or _("no such line"),
         hint=5 if names == {"north", "south"} else 1,
     )

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from workbook.checking import expect
+from workbook.language import _
 from workbook.server import Server
 
 pytestmark = pytest.mark.anyio
@@ -95,8 +96,8 @@ async def ask(client: httpx.AsyncClient, number: int) -> None:
     answer = await client.get(f"/parcels/{number}")
     expect(
         answer.status_code == 200 and f"{number}" in answer.text,
-        did=f"GET /parcels/{number}, and the carrier knows every parcel",
-        expected="200 and the carrier's answer, however many asked before",
+        did=_("GET /parcels/{number}, and the carrier knows every parcel").format(number=number),
+        expected=_("200 and the carrier's answer, however many asked before"),
         seen=f"{answer.status_code} {answer.text[:80]}",
         hint=2,
     )
@@ -109,9 +110,9 @@ async def test_calls_share_a_connection(client: httpx.AsyncClient, carrier: Carr
         await ask(client, number)
     expect(
         carrier.opened - before <= 3,
-        did="asked for 10 parcels, one after another",
-        expected="1 connection to the carrier serves them all, 3 at most",
-        seen=f"{carrier.opened - before} connections",
+        did=_("asked for 10 parcels, one after another"),
+        expected=_("1 connection to the carrier serves them all, 3 at most"),
+        seen=_("{count} connections").format(count=carrier.opened - before),
         hint=1,
     )
 
@@ -120,7 +121,7 @@ async def test_bursts_share_connections(client: httpx.AsyncClient, carrier: Carr
     """Ten requests at once reach the carrier together, and ten more come over the same ten."""
     carrier.burst = BURST
     opened = []
-    for _ in range(2):
+    for _burst in range(2):
         carrier.complete.clear()
         before = carrier.opened
         await asyncio.gather(*(ask(client, number) for number in range(BURST)))
@@ -129,16 +130,24 @@ async def test_bursts_share_connections(client: httpx.AsyncClient, carrier: Carr
     thrown_away = first + new == 2 * BURST and await asyncio.to_thread(carrier.all_closed.wait, 0.5)
     expect(
         carrier.most_at_once > BURST // 2 or thrown_away,
-        did=f"asked for {BURST} parcels at once, of a carrier that takes its time",
-        expected="the carrier is asked for all of them at the same time",
-        seen=f"at most {carrier.most_at_once} of the {BURST} at a time: the others queued",
+        did=_("asked for {count} parcels at once, of a carrier that takes its time").format(
+            count=BURST
+        ),
+        expected=_("the carrier is asked for all of them at the same time"),
+        seen=_("at most {most} of the {count} at a time: the others queued").format(
+            most=carrier.most_at_once, count=BURST
+        ),
         hint=3,
     )
     expect(
         new <= BURST // 2,
-        did=f"asked for {BURST} parcels at once, and when all had come, for {BURST} more",
-        expected="the second burst finds the connections of the first still open",
-        seen=f"{first} connections for the first burst, {new} new ones for the second",
+        did=_("asked for {count} parcels at once, and when all had come, for {count} more").format(
+            count=BURST
+        ),
+        expected=_("the second burst finds the connections of the first still open"),
+        seen=_("{first} connections for the first burst, {new} new ones for the second").format(
+            first=first, new=new
+        ),
         hint=1 if thrown_away else 3,
     )
 
@@ -151,9 +160,9 @@ async def test_pool_closes_before_report(
     await asyncio.sleep(0.1)  # a connection that is not kept is closed by now
     expect(
         carrier.opened > len(carrier.closed),
-        did="asked for a parcel, and waited a moment",
-        expected="the connection to the carrier stays open, for the next request",
-        seen="it is closed already",
+        did=_("asked for a parcel, and waited a moment"),
+        expected=_("the connection to the carrier stays open, for the next request"),
+        seen=_("it is closed already"),
         hint=1,
     )
     await asyncio.to_thread(answer.stop)
@@ -162,15 +171,19 @@ async def test_pool_closes_before_report(
     early = ended - max(carrier.closed)
     expect(
         "report is written" in answer.log(),
-        did="stopped the app",
-        expected="it writes the day's report, as before",
-        seen="it ended without a report",
+        did=_("stopped the app"),
+        expected=_("it writes the day's report, as before"),
+        seen=_("it ended without a report"),
         hint=4,
     )
     expect(
         early > REPORT_SECONDS / 2,
-        did=f"stopped the app, whose report takes the last {REPORT_SECONDS} s",
-        expected=f"its connections are closed about {REPORT_SECONDS} s before the process ends",
-        seen=f"they were open until {max(early, 0):.2f} s before the end",
+        did=_("stopped the app, whose report takes the last {seconds} s").format(
+            seconds=REPORT_SECONDS
+        ),
+        expected=_("its connections are closed about {seconds} s before the process ends").format(
+            seconds=REPORT_SECONDS
+        ),
+        seen=_("they were open until {seconds:.2f} s before the end").format(seconds=max(early, 0)),
         hint=4,
     )
