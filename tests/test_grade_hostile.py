@@ -140,8 +140,7 @@ def test_nothing_runs_on(graded: Graded) -> None:
     left = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.status() == psutil.STATUS_ZOMBIE:
-                continue
-            if process.uids().real >= 61_000 or str(graded.out) in " ".join(process.cmdline()):
+            said = [*process.cmdline(), *process.environ().values()]  # its box's, or its home
+            if str(graded.out) in " ".join(said) and process.status() != psutil.STATUS_ZOMBIE:
                 left.append(process)
     assert left == []
