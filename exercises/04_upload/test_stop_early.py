@@ -92,12 +92,13 @@ def told(folder: Path, sent: bytes | None = None) -> str:
         _("{path} ({size} bytes)").format(path=path.relative_to(folder), size=path.stat().st_size)
         for path in files
     ]
-    stored = contents(folder / "film.mp4")
-    if sent is not None and stored is not None and stored != sent and len(stored) == len(sent):
-        sizes.append(_("but other bytes than were sent"))
     if not sizes:
         return _("UPLOAD_DIR holds nothing")
-    return _("UPLOAD_DIR holds {files}").format(files=_(", ").join(sizes))
+    holds = _("UPLOAD_DIR holds {files}")
+    stored = contents(folder / "film.mp4")
+    if sent is not None and stored is not None and stored != sent and len(stored) == len(sent):
+        holds = _("UPLOAD_DIR holds {files}, but other bytes than were sent")
+    return holds.format(files=_(", ").join(sizes))
 
 
 async def keep_old_file(client: httpx.AsyncClient, folder: Path, name: str = "film.mp4") -> None:
