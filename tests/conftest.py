@@ -5,7 +5,8 @@ import os
 import shutil
 import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import psutil
 import pytest
@@ -13,6 +14,7 @@ from playwright.sync_api import Browser, Error, sync_playwright
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from workbook.launch import FORK
+from workbook.submissions import Submission, read_submissions
 
 os.environ["WORKBOOK_LANG"] = "en"  # whatever the developer speaks
 os.environ[FORK] = "1"  # hundreds of servers, and an import of FastAPI for each is minutes
@@ -104,3 +106,23 @@ def browser() -> Iterator[Browser]:
             pytest.skip(f"needs a browser, `playwright install chromium` gets one ({error.name})")
         yield browser
         browser.close()
+
+
+# ── What students hand in ────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def handed_in(tmp_path: Path) -> Path:
+    folder = tmp_path / "handed_in"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def read(handed_in: Path, tmp_path: Path) -> Callable[[], dict[str, Submission]]:
+    def read() -> dict[str, Submission]:
+        found = read_submissions(handed_in, tmp_path / "into")
+        assert len({each.name for each in found}) == len(found)
+        return {each.name: each for each in found}
+
+    return read
