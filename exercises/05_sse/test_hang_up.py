@@ -169,14 +169,15 @@ async def still_measured(
             late = time.monotonic() - begun > within
             before = len(server.log())
             log = await log_after(server, before, "garden", OFTEN, patience=4 * PATIENCE)
+            ticks = log.count("measuring garden\n")
             expect(
-                log.count("measuring garden\n") >= OFTEN,
+                ticks >= OFTEN,
                 did="GET /rooms/garden",
                 expected=_('`watch` asks the thermometer, and prints "measuring {room}"').format(
                     room="garden"
                 ),
                 seen=_("{count} such lines in {seconds:g} s").format(
-                    count=log.count("measuring garden\n"), seconds=4 * PATIENCE
+                    count=ticks, seconds=4 * PATIENCE
                 ),
                 hint=1,
             )
