@@ -7,10 +7,8 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +18,9 @@ import psutil
 import pytest
 import redis.asyncio
 
-from conftest import assert_gone
 from crowd import get_at_once
 from upstream import Upstream
-from workbook import ROOT, Server, serve
+from workbook import Server, serve
 
 if TYPE_CHECKING:
     from workbook.timeline import Burst
@@ -353,53 +350,3 @@ def test_an_address_that_is_none_is_a_502_that_names_it() -> None:
     url = "http://localhost:port"
     with serve("01_async_vs_def", env={"UPSTREAM_URL": url}) as caller:
         assert_502(caller, url)
-
-
-def warm_workers(server_pid: int, url: str) -> list[psutil.Process]:
-    """The pool's two processes, once each of them has done something."""
-    names: set[str] = set()
-    deadline = time.monotonic() + 30
-    with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
-        while len(names) < 2 and time.monotonic() < deadline:
-            names.add(client.get("/cpu/process?n=1").json()["thread"])
-    workers = psutil.Process(server_pid).children(recursive=True)
-    assert len(workers) >= 2
-    return workers
-
-
-@pytest.mark.parametrize("way", ["stop", "kill"])
-def test_the_pools_processes_end_with_the_app(way: str) -> None:
-    """Contract: the pool's processes end with the app, whatever ends it."""
-    with serve("01_async_vs_def") as server:
-        workers = warm_workers(server.pid, server.url)
-        if way == "kill":
-            server.process.kill()
-    assert_gone(workers)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a process group")
-def test_ctrl_c_ends_it_without_a_traceback() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "examples.01_async_vs_def:app", "--port", "0"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    log = ""
-    try:
-        while "Uvicorn running on" not in log:
-            line = process.stdout.readline()
-            assert line, log
-            log += line
-        url = log.split("Uvicorn running on ")[1].split()[0]
-        workers = warm_workers(process.pid, url)
-        os.killpg(process.pid, signal.SIGINT)
-        log += process.communicate(timeout=30)[0]
-    finally:
-        process.kill()
-    assert "Application shutdown complete" in log
-    assert "Traceback" not in log
-    assert_gone(workers)

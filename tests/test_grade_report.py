@@ -2,106 +2,20 @@
 
 import csv
 import json
-import random
 import re
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 from junitparser import Error, Failure, JUnitXml, Skipped
-from playwright.sync_api import Browser, Page, expect
 
-from workbook.exercises import EXERCISES, Exercise, find_exercises
+from graded_class import GRADED, fail, school_class, solved
+from workbook.exercises import EXERCISES, find_exercises
 from workbook.grade_report import folder_names, misconceptions, write, write_report
 from workbook.grade_text import feedback
-from workbook.grades import Grade, GradedClass, Limit, Student
+from workbook.grades import Grade, GradedClass, Student
 from workbook.runner import Outcome
-
-SCRIPT = "<script>document.title = 'ran'</script><img src=x onerror=\"document.title='ran'\">"
-HOSTILE = [
-    SCRIPT,
-    '=HYPERLINK("http://127.0.0.1/?"&A1)',
-    "＝1+1",
-    "  @SUM(1;1)",
-    "a;=1+1",
-    "\t-2+3",
-    'two\r\nlines,"quoted"',
-    "../../../etc/passwd",
-    "..",
-    "",
-    "CON",
-    "con.txt",
-    "Ann",
-    "ANN",
-    "ann",
-    "long " * 100,
-    "\u202egnp.exe",
-    "\x1b[31mred\x1b[0m\x1b]0;title\x07 \x07\x00",
-    "half \udc80\ud83d \uffff",
-    "{{ 7*7 }}{% raw %}&lt;",
-    "z\u0335\u0321\u0322\u0323a\u0335\u0336\u0337l\u0338g\u0339o " + "e" + "\u0301" * 40,
-    "张伟-\n2023001",
-]
-CHINESE = [a + b for a in "王李张刘陈杨黄赵" for b in ("伟", "芳", "秀英", "敏", "静")]
-ADVICE = (
-    "did:      asked for a report ten times at once\n"
-    "expected: all ten have come after the time of one\n"
-    "seen:     {seen}"
-)
-
-
-def fail(exercise: Exercise, check: str, hint: int | None, seen: str) -> Outcome:
-    return Outcome(check, exercise.titles[check], False, ADVICE.format(seen=seen), hint)
-
-
-def solved(exercise: Exercise) -> Grade:
-    return Grade(exercise, tuple(Outcome(c, t, True) for c, t in exercise.titles.items()))
-
-
-def grade(exercise: Exercise, chance: random.Random, seen: str) -> Grade:
-    dice = chance.random()
-    if dice < 0.1:
-        return Grade(exercise, (), missing=True)
-    if dice < 0.12:
-        return Grade(exercise, (), note="It is not UTF-8: byte 0xff at 17")
-    skill = 1.0 if dice < 0.6 else chance.choice([0, 0.5, 0.8])
-    outcomes = []
-    for check, title in exercise.titles.items():
-        if chance.random() < skill:
-            outcomes.append(Outcome(check, title, passed=True))
-        else:
-            hint = chance.choice([None, 1, 1, 1, 2, 3])
-            outcomes.append(fail(exercise, check, hint, f"{seen}, {chance.randrange(9)} s"))
-    return Grade(exercise, tuple(outcomes))
-
-
-def school_class(size: int) -> GradedClass:
-    """The same class each time: hostile names, Chinese ones, and others."""
-    chance = random.Random(5)
-    names = [*HOSTILE, *CHINESE, *(f"Student {n:03}" for n in range(100))][:size]
-    students = []
-    for n, name in enumerate(names):
-        seen = name if n < len(HOSTILE) else "one after another"
-        grades = tuple(grade(exercise, chance, seen) for exercise in EXERCISES)
-        if n % 10 == 9:
-            grades = tuple(map(solved, EXERCISES))
-        notes = (
-            (f"two copies of unblock.py: the newer one is graded {SCRIPT}",) if n % 20 == 3 else ()
-        )
-        ungraded = "the zip is broken: bad magic number" if n % 33 == 5 else ""
-        if ungraded:
-            grades = tuple(Grade(e, ()) for e in EXERCISES)
-        students.append(Student(name, grades, notes, ungraded))
-    limits = [
-        Limit("take more than 512 MB of memory", True, "resource, cgroup"),
-        Limit("connect elsewhere", False, "install bubblewrap: apt install bubblewrap"),
-    ]
-    return GradedClass(students, limits)
-
-
-GRADED = school_class(40)
 
 
 @pytest.fixture(scope="module")
@@ -356,128 +270,3 @@ def test_the_most_common_misconception_comes_first() -> None:
         (UNBLOCK.titles[check], hints[0], "a", [0], 3),
         (UNBLOCK.titles[other], hints[0], "d", [2], 3),
     ]
-
-
-# ── The page ─────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def page(out: Path, browser: Browser) -> Iterator[Page]:
-    """The page from disk. Whatever it asks for beside itself, or complains of, is an error."""
-    address = (out / "report.html").as_uri()
-    page = browser.new_page()
-    page.set_default_timeout(20_000)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text))
-    page.on("dialog", lambda dialog: errors.append(dialog.message))
-    page.on(
-        "request",
-        lambda request: None if request.url == address else errors.append(request.url),
-    )
-    page.goto(address)
-    yield page
-    page.close()
-    assert not errors
-
-
-def test_what_students_wrote_is_text_and_nothing_else(page: Page) -> None:
-    assert page.title() == "Grades"
-    assert page.locator("script, img, iframe, object, form, base").count() == 0
-    policy = page.locator("meta[http-equiv]").get_attribute("content")
-    assert policy == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-    expect(page.get_by_text(SCRIPT, exact=False).first).to_be_attached()
-    text = page.content()
-    assert "49" not in page.locator("#matrix").inner_text()  # of a name that is a template
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
-
-
-def test_the_page_is_for_everybody(page: Page) -> None:
-    """Tables that a screen reader can tell, marks that are words, too, and enough contrast."""
-    assert page.locator("th:not([scope])").count() == 0
-    assert page.locator("table:not(:has(caption))").count() == 0
-    assert page.evaluate(
-        "[...document.querySelectorAll('[id]')].length"
-        " === new Set([...document.querySelectorAll('[id]')].map(e => e.id)).size"
-    )
-    assert page.evaluate(
-        "[...document.querySelectorAll('a[href^=\"#\"]')]"
-        ".every(a => document.getElementById(a.getAttribute('href').slice(1)))"
-    )
-    row = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name="王芳"))
-    assert "1 of 4 checks passed" in row.first.inner_text()
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        assert min(page.evaluate(CONTRASTS)) >= 4.5, scheme
-
-
-CONTRASTS = """() => {
-  const light = (colour) => colour.match(/\\d+/g).slice(0, 3).map((c) => c / 255)
-    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const page = getComputedStyle(document.documentElement).backgroundColor;
-  return [...document.querySelectorAll(".mark, .legend span, .soft, a")].map((element) => {
-    const style = getComputedStyle(element);
-    const back = style.backgroundColor.startsWith("rgba(0") ? page : style.backgroundColor;
-    const [dark, bright] = [light(style.color), light(back)].sort((a, b) => a - b);
-    return (bright + 0.05) / (dark + 0.05);
-  });
-}"""
-
-
-def test_the_keyboard_leads_from_a_name_to_the_feedback(
-    page: Page, out: Path, folders: list[str]
-) -> None:
-    names: list[str] = []
-    while "王芳" not in names:
-        page.keyboard.press("Tab")
-        names.append(page.evaluate("document.activeElement.innerText"))
-        assert len(names) < 60
-    assert names[-2] == "王伟"  # one stop for each student, not one for each exercise
-    number = folders.index("王芳") + 1
-    feedback = page.locator(f"#s{number}")
-    expect(feedback).to_be_hidden()
-    page.keyboard.press("Enter")
-    expect(feedback).to_be_visible()
-    expect(feedback).to_be_in_viewport()
-    page.keyboard.press("Tab")
-    address = page.evaluate("document.activeElement.href")
-    assert address == (out / "students" / "王芳" / "feedback.txt").as_uri()
-
-
-def test_a_mark_leads_to_its_exercise(page: Page) -> None:
-    page.get_by_title("gather: 0 of 4 checks passed").first.click()
-    section = page.locator("section:target")
-    expect(section).to_be_in_viewport()
-    expect(section.get_by_role("heading")).to_contain_text("01_async_vs_def/gather")
-
-
-def test_the_page_fits_a_phone(page: Page) -> None:
-    page.set_viewport_size({"width": 360, "height": 740})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    page.evaluate("document.getElementById('matrix').scrollTo(400, 400)")
-    page.evaluate("document.getElementById('matrix').scrollIntoView()")
-    expect(page.get_by_role("columnheader", name="Student", exact=True).first).to_be_in_viewport()
-
-
-def test_on_paper_all_is_open(page: Page) -> None:
-    one = page.locator("#s30")
-    expect(one).to_be_hidden()
-    page.emulate_media(media="print")
-    expect(one).to_be_visible()
-    expect(page.get_by_role("navigation")).to_be_hidden()
-    assert page.evaluate(
-        "[...document.querySelectorAll('.student + .student')]"
-        ".every((student) => getComputedStyle(student).breakBefore === 'page')"
-    )
-    assert page.pdf(format="A4").startswith(b"%PDF")
-
-
-def test_the_page_says_what_it_could_not_do(page: Page) -> None:
-    page.get_by_role("link", name="who, and why").click()
-    note = page.get_by_role("listitem").filter(has_text="not graded, or only in part")
-    expect(note.first).to_contain_text("-2+3: not graded, or only in part: the zip is broken")
-    page.get_by_role("link", name="which, and what to do").click()
-    row = page.get_by_role("region", name="Limits").get_by_role("row").nth(1)
-    expect(row).to_contain_text("✗ no")
-    expect(row).to_contain_text("install bubblewrap")
