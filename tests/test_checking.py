@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from waiting import until
 from workbook import ROOT
 from workbook.exercises import find_exercises
 from workbook.runner import Report, run
@@ -159,19 +161,23 @@ def test_pytest_alone_gives_the_same_advice(tmp_path: Path) -> None:
     assert "checking.py" not in done.stdout
 
 
-def test_hints_come_one_at_a_time_and_solved_is_remembered_until_the_file_changes(
-    tmp_path: Path,
-) -> None:
-    """In a copy of the workbook, for this writes down progress."""
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the workbook, for checking writes down progress, and `workbook` there means it."""
     for folder in ("notebooks/workbook", "exercises"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
-    env = {**os.environ, "PYTHONPATH": str(tmp_path / "notebooks"), "PYTHONIOENCODING": "utf-8"}
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "notebooks"))
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8")
+    return tmp_path
 
+
+def test_hints_come_one_at_a_time_and_solved_is_remembered_until_the_file_changes(
+    copied: Path,
+) -> None:
     def copy(*arguments: str) -> str:
         return subprocess.run(
             [sys.executable, "-m", "workbook", *arguments],
-            env=env,
-            cwd=tmp_path,
+            cwd=copied,
             capture_output=True,
             encoding="utf-8",
             timeout=120,
@@ -180,7 +186,7 @@ def test_hints_come_one_at_a_time_and_solved_is_remembered_until_the_file_change
     shown = [copy("hint", QUICK.name) for _ in range(2)]
     assert "hint 1 of" in shown[0]
     assert "hint 2 of" in shown[1]
-    mine = tmp_path / QUICK.file.relative_to(ROOT)
+    mine = copied / QUICK.file.relative_to(ROOT)
     right = QUICK.solution.read_text(encoding="utf-8")
     mine.write_text(right, encoding="utf-8")
     assert f"· {QUICK.name}" in copy()
@@ -188,7 +194,46 @@ def test_hints_come_one_at_a_time_and_solved_is_remembered_until_the_file_change
     assert f"✓ {QUICK.name}" in copy()
     mine.write_text(right + "\n", encoding="utf-8")
     assert f"· {QUICK.name}" in copy()
-    assert set(json.loads((tmp_path / ".workbook" / "progress.json").read_text())) == {
+    assert set(json.loads((copied / ".workbook" / "progress.json").read_text())) == {
         "solved",
         "hints",
     }
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_watch_checks_what_is_saved_and_ends_with_ctrl_c(copied: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbook", "watch", QUICK.name],
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        cwd=copied,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    os.set_blocking(process.stdout.fileno(), False)
+    mine = copied / QUICK.file.relative_to(ROOT)
+    printed = ""
+
+    def prints(wanted: str) -> bool:
+        nonlocal printed
+        printed += (process.stdout.read() or b"").decode() if process.stdout else ""
+        return wanted in printed
+
+    try:
+        until(lambda: prints("watching 1 exercises"))
+        for answer, verdict in [(QUICK.file, "expected:"), (QUICK.solution, "✓ 06_lifespan")]:
+            saved = 0.0
+            while not prints(verdict):
+                if time.monotonic() > saved + 10:  # it says so before it begins to watch
+                    shutil.copy(answer, mine)
+                    saved = time.monotonic()
+                time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(30) == 0
+        assert prints("stopped")
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    assert "Traceback" not in printed
