@@ -49,13 +49,13 @@ class Forked:
         return self.returncode
 
     def _is_gone(self) -> bool:
-        try:  # a zombie is: its new parent may never ask how it ended
-            return psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
+        try:
+            return has_ended(psutil.Process(self.pid))
         except psutil.NoSuchProcess:
             return True
 
     def wait(self, timeout: float | None = None) -> int:
-        deadline = time.monotonic() + (timeout or 1e9)
+        deadline = float("inf") if timeout is None else time.monotonic() + timeout
         while (code := self.poll()) is None:
             if time.monotonic() > deadline:
                 raise subprocess.TimeoutExpired(f"uvicorn ({self.pid})", timeout or 0)
@@ -95,8 +95,16 @@ class Zygote:
             else:
                 limits = ["none"] if box is None else ["boxed" if box else "limited"]
                 command = [sys.executable, "-P", str(ZYGOTE), str(other.fileno()), *limits]
+                # What runs in a box could open, by /proc, all that it was given of ours: our
+                # standard output, on which a grade is told, or the terminal.
+                ours = None if box is None else subprocess.DEVNULL
                 self._process = subprocess.Popen(
-                    [*(box or []), *command], pass_fds=[other.fileno()], process_group=0
+                    [*(box or []), *command],
+                    pass_fds=[other.fileno()],
+                    process_group=0,
+                    stdin=ours,
+                    stdout=ours,
+                    stderr=ours,
                 )
         self._answers = self._socket.makefile("rb")
         self._socket.settimeout(READY_SECONDS)
@@ -116,20 +124,32 @@ class Zygote:
                 if not answered:
                     raise RuntimeError(_("the process that forks servers has ended"))
                 self._socket.settimeout(ANSWER_SECONDS)
-                answered_number, answer = json.loads(answered)
-                if answered_number == number:  # an interrupt may have left an earlier one unread
-                    return None if answer is None else int(answer)
+                try:
+                    answered_number, answer = json.loads(answered)
+                    if answered_number == number:  # an interrupt may have left one unread
+                        return None if answer is None else int(answer)
+                except (ValueError, TypeError) as error:
+                    raise RuntimeError(
+                        _("the process that forks servers talks nonsense")
+                    ) from error
 
     def start(self, command: list[str], folder: Path, env: dict[str, str], module: str) -> Forked:
         input_read, input_write = os.pipe()
         output_read, output_write = os.pipe()
         request = {"command": command, "folder": str(folder), "env": env, "module": module}
-        pid = self.ask(request, [input_read, output_write])
-        os.close(input_read)
-        os.close(output_write)
-        assert pid is not None
-        visible = self._pid_outside(pid) if self._box else pid
-        return Forked(self, pid, visible, open(input_write, "wb", 0), open(output_read, "rb", 0))
+        with contextlib.ExitStack() as on_failure:
+            stdin = on_failure.enter_context(open(input_write, "wb", 0))
+            stdout = on_failure.enter_context(open(output_read, "rb", 0))
+            try:
+                pid = self.ask(request, [input_read, output_write])
+            finally:
+                os.close(input_read)
+                os.close(output_write)
+            if pid is None:
+                raise RuntimeError(_("the process that forks servers talks nonsense"))
+            visible = self._pid_outside(pid) if self._box else pid
+            on_failure.pop_all()
+        return Forked(self, pid, visible, stdin, stdout)
 
     def _pid_outside(self, pid: int) -> int:
         """What we know a process by that has this number in the box. Linux only.
@@ -176,6 +196,14 @@ class Zygote:
         self._socket.close()
         if self._process:
             self._process.wait()
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether it has, which a zombie has: its new parent is late to ask how, or never does."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def descendants(pid: int) -> list[int]:
