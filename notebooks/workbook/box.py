@@ -70,6 +70,7 @@ def limits(boxed: bool) -> list[Limit]:
     install = _("install bubblewrap (Linux; a container may refuse it)")
     by_box = "bubblewrap" if boxed else install
     by_resource = "resource" if posix else _("grade on Linux")
+    watching = _("watching") if boxed else install
     time = _("Using more than {seconds} s of processor time").format(seconds=CPU_SECONDS)
     memory = _("Using more than {size} MiB of memory").format(size=MEMORY // MEBIBYTE)
     processes = _("Running more than {count} processes and threads").format(count=PROCESSES)
@@ -80,11 +81,11 @@ def limits(boxed: bool) -> list[Limit]:
         Limit(_("Writing outside of its own folder"), boxed, by_box),
         Limit(_("Connecting to anything but its own checks"), boxed, by_box),
         Limit(_("Seeing or ending processes that are not its own"), boxed, by_box),
-        Limit(_("Leaving something running"), posix, "bubblewrap" if boxed else by_resource),
+        Limit(_("Leaving something running"), boxed, by_box),
         Limit(time, posix, by_resource),
-        Limit(memory, posix, _("watching")),
-        Limit(processes, posix and boxed, by_box),
-        Limit(files, posix, by_resource),
+        Limit(memory, boxed, watching),
+        Limit(processes, boxed, by_box),
+        Limit(files, boxed, watching),
         Limit(_("Running on for ever"), True, deadline),
     ]
 

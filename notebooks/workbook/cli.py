@@ -157,7 +157,12 @@ def check(
     exercises = find(names or [])
     if answer and (len(exercises) != 1 or not answer.is_file()):
         raise fail(_("--answer wants one exercise and a file that is there"))
-    raise typer.Exit(0 if check_exercises(exercises, answer, console) else 1)
+    try:
+        solved = check_exercises(exercises, answer, console)
+    except KeyboardInterrupt:
+        console.print(_("stopped"))
+        raise typer.Exit(130) from None
+    raise typer.Exit(0 if solved else 1)
 
 
 def find_one(name: str) -> Exercise:
@@ -241,7 +246,7 @@ def grade(
 ) -> None:
     from rich.progress import Progress
 
-    from workbook import grade, grade_report
+    from workbook import grade, grade_report, grades
     from workbook.archives import Unreadable
 
     if not submissions.exists():
@@ -249,11 +254,15 @@ def grade(
     try:
         with Progress(console=console) as progress:
             task = progress.add_task(_("grading"), total=None)
+
+            def started(answers: int, limits: list[grades.Limit]) -> None:
+                if not all(limit.held for limit in limits):
+                    text = _("Some limits cannot be enforced here: the report says which.")
+                    console.print(text)
+                progress.update(task, total=answers)
+
             graded = grade.grade(
-                submissions,
-                out,
-                started=lambda answers: progress.update(task, total=answers),
-                done=lambda: progress.advance(task),
+                submissions, out, started=started, done=lambda: progress.advance(task)
             )
             grade_report.write_report(graded, out)
     except KeyboardInterrupt:
@@ -269,6 +278,4 @@ def grade(
     text = _("{count} students, {report}")
     text = text.format(count=len(graded.students), report=out / "report.html")
     console.print(text, markup=False)
-    if not all(limit.held for limit in graded.limits):
-        console.print(_("Some limits could not be enforced here: the report says which."))
     raise typer.Exit(1 if ungraded or not graded.students else 0)

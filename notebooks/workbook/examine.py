@@ -43,8 +43,8 @@ class Examiner:
     ) -> Iterator[tuple[str, Result]]:
         """The result for each answer, by its exercise's id, in their order, as they come.
 
-        All answers lie in folders of one folder, this student's alone. `work` is a folder to be
-        made, and `seat` a number that no other proctor at work has. An answer whose check the
+        All answers lie in folders of one folder, this student's alone. `work` is a folder for the
+        proctor's, and `seat` a number that no other proctor at work has. An answer whose check the
         proctor does not survive, and those after it, have no result.
         """
         if os.name != "posix":  # no limits, and no boxes
@@ -56,7 +56,8 @@ class Examiner:
         folder = next(iter(answers.values())).parents[1]
         exercises = {exercise.id: exercise for exercise in EXERCISES}
         seen: dict[str, Outcome] = {}
-        for line in self.proctor(folder, work, seat, jobs):
+        lines = self.proctor(folder, work, seat, jobs)
+        while line := next_line(lines):
             if "exercise" in line:
                 exercise, seen = exercises[line["exercise"]], {}
             elif "check" in line:
@@ -71,16 +72,15 @@ class Examiner:
         if self.stopped:
             return
         user = FIRST_USER + seat if self.boxed and is_root() else 0
-        order = {"user": user, "boxed": self.boxed, "jobs": jobs}
-        order |= {"answers": str(answers), "work": str(work)}
+        order = {"user": user, "boxed": self.boxed, "jobs": jobs, "answers": str(answers)}
         env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        env |= {"HOME": str(work), "PYTHONPATH": str(ROOT / "notebooks")}
-        env |= {"WORKBOOK_LANG": language()}
+        env |= {"PYTHONPATH": str(ROOT / "notebooks"), "WORKBOOK_LANG": language()}
         env |= {"PYTHONIOENCODING": "utf-8", "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-P", str(PACKAGE / "proctor.py")]
-        with folder_for(user, work):
+        with folder_for(user, work) as own:
+            order["work"] = env["HOME"] = str(own)
             process = subprocess.Popen(
-                [*(box.outer(answers, work) if self.boxed else []), *command],
+                [*(box.outer(answers, own) if self.boxed else []), *command],
                 env=env,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -92,8 +92,9 @@ class Examiner:
             assert process.stdin
             assert process.stdout
             try:
-                process.stdin.write(json.dumps(order).encode() + b"\n")
-                process.stdin.flush()
+                with contextlib.suppress(BrokenPipeError):  # no box could be made: it says nothing
+                    process.stdin.write(json.dumps(order).encode() + b"\n")
+                    process.stdin.flush()
                 yield from map(json.loads, process.stdout)
             finally:
                 timer.cancel()
@@ -116,17 +117,38 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()
 
 
-@contextlib.contextmanager
-def folder_for(user: int, path: Path) -> Iterator[Path]:
-    """A folder that belongs to this user, for a while."""
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir()
-    if user:
-        os.chown(path, user, user)
+def next_line(lines: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
+    """What a proctor tells next; nothing when it has ended, in whatever way."""
     try:
+        return next(lines, None)
+    except (OSError, ValueError) as error:  # no process could be had, or it was cut off in a line
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return None
+
+
+@contextlib.contextmanager
+def folder_for(user: int, parent: Path) -> Iterator[Path]:
+    """A new folder that belongs to this user, for a while."""
+    path = Path(tempfile.mkdtemp(prefix="seat-", dir=parent))
+    try:
+        if user:
+            os.chown(path, user, user)
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        remove(path)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, whatever an answer has made of it: without rights, a thousand deep."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        pass
+    except (OSError, RecursionError):
+        if os.name != "posix":
+            return
+        for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+            subprocess.run([*command, "--", str(folder)], capture_output=True, check=False)
 
 
 def can_box() -> bool:
@@ -135,5 +157,4 @@ def can_box() -> bool:
         return False
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
-        work = Path(folder) / "work"
-        return any("ready" in line for line in Examiner(True).proctor(PACKAGE, work, 0, []))
+        return any("ready" in line for line in Examiner(True).proctor(PACKAGE, Path(folder), 0, []))

@@ -4,17 +4,17 @@ import hashlib
 import json
 import os
 import queue
-import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from workbook import box
-from workbook.examine import Examiner, Result, can_box
+from workbook.examine import Examiner, Result, can_box, remove
 from workbook.exercises import EXERCISES, Exercise
-from workbook.grades import Grade, GradedClass, Student
+from workbook.grades import Grade, GradedClass, Limit, Student
 from workbook.language import _, language
 from workbook.launch import PACKAGE
 from workbook.runner import Outcome
@@ -32,11 +32,12 @@ class Kept:
         self.file = file
         self.lock = threading.Lock()
         self.results: dict[str, Result] = {}
-        for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
-            try:
-                fields = json.loads(line)
-            except ValueError:  # half a line: we were stopped while we wrote it
-                continue
+        known = file.read_text(encoding="utf-8") if file.exists() else ""
+        if known and not known.endswith("\n"):  # half a line: we were stopped while we wrote it
+            known = known[: known.rfind("\n") + 1]
+            file.write_text(known, encoding="utf-8")
+        for line in known.splitlines():
+            fields = json.loads(line)
             outcomes = [Outcome(**each) for each in fields["outcomes"]]
             self.results[fields["key"]] = outcomes, fields["reason"]
 
@@ -48,32 +49,46 @@ class Kept:
             file.write(json.dumps(line) + "\n")
 
 
-def key(exercise: Exercise, answer: Path) -> str:
-    """Changes when the answer does, or what checks it, or the language in which it is told."""
+@cache
+def digest_of_checker() -> bytes:
+    """Of all our code: a check's result may depend on any of it."""
     digest = hashlib.sha256()
-    for file in (answer, exercise.checks, PACKAGE / "checking.py"):
+    for file in sorted(PACKAGE.glob("*.py")):
         digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return f"{exercise.id} {language()} {digest.hexdigest()}"
+    return digest.digest()
+
+
+def key(exercise: Exercise, answer: Path, boxed: bool) -> str:
+    """Changes when the answer does, or what checks it, or the language in which it is told."""
+    digest = hashlib.sha256(digest_of_checker())
+    for file in (answer, exercise.checks):
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    kind = "boxed" if boxed else "unboxed"
+    return f"{exercise.id} {language()} {kind} {digest.hexdigest()}"
 
 
 def grade(
     folder: Path,
     out: Path,
-    started: Callable[[int], None] = lambda answers: None,
+    started: Callable[[int, list[Limit]], None] = lambda answers, limits: None,
     done: Callable[[], None] = lambda: None,
 ) -> GradedClass:
     """Grade the submissions in a folder, or go on with it; `out` holds what is known so far.
 
-    `started` is called with the number of answers, `done` for each when its grade is known.
+    `started` is called with the number of answers, and with the limits that hold here or do not;
+    `done` for each answer when its grade is known.
     Raises OSError when `folder` cannot be read or `out` not be written.
     """
-    work = out / WORK
-    shutil.rmtree(work / "answers", ignore_errors=True)
+    work = out.resolve() / WORK  # a box knows no folder that we are in
+    remove(work / "answers")
+    for left in work.glob("seat-*"):  # by a grading that was killed
+        remove(left)
     work.mkdir(parents=True, exist_ok=True)
     submissions = read_submissions(folder, work / "answers")
-    started(sum(len(submission.answers) for submission in submissions))
     kept = Kept(work / "results.jsonl")
     examiner = Examiner(boxed=can_box())
+    limits = box.limits(examiner.boxed)
+    started(sum(len(submission.answers) for submission in submissions), limits)
     seats: queue.SimpleQueue[int] = queue.SimpleQueue()
     for seat in range(SEATS):
         seats.put(seat)
@@ -81,7 +96,7 @@ def grade(
     def examine(submission: Submission) -> Student:
         seat = seats.get()
         try:
-            return grade_student(submission, work / f"seat-{seat}", seat, examiner, kept, done)
+            return grade_student(submission, work, seat, examiner, kept, done)
         finally:
             seats.put(seat)
 
@@ -92,7 +107,7 @@ def grade(
             pool.shutdown(wait=False, cancel_futures=True)
             examiner.stop()
             raise
-    return GradedClass(students, box.limits(examiner.boxed))
+    return GradedClass(students, limits)
 
 
 def grade_student(
@@ -105,7 +120,10 @@ def grade_student(
 ) -> Student:
     """Have what is not known yet checked."""
     exercises = {exercise.id: exercise for exercise in EXERCISES}
-    keys = {name: key(exercises[name], path) for name, path in submission.answers.items()}
+    keys = {
+        name: key(exercises[name], path, examiner.boxed)
+        for name, path in submission.answers.items()
+    }
     results = {name: kept.results[keys[name]] for name in keys if keys[name] in kept.results}
     for _name in results:
         done()

@@ -1,13 +1,22 @@
 """Checks one student's answers, one after the other, in a process of its own.
 
-Started by `grade.py`, in a box (`box.py`) where there is one; the answers are in another box in it.
+Who starts whom, from what everybody trusts to what nobody has read:
+
+    workbook grade                    starts a proctor for each student (`examine.py`)
+      outer box (`box.py`)            where boxes work; a network of its own
+        proctor                       this file
+          run_checks                  forked for each answer: pytest, and the client
+          inner box                   sees the answers, and nothing of the above
+            zygote (`_zygote.py`)     asked by `run_checks`, over a socket, to fork
+              server                  uvicorn with the answer
+
 What it prints is `run_checks.py`'s lines for each check, between a line that tells the exercise
 and one that tells how it ended.
 """
 
+import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -18,6 +27,7 @@ import psutil
 
 from workbook import box, launch, run_checks
 from workbook._zygote import preload
+from workbook.examine import remove
 from workbook.language import _
 from workbook.launch import FORK, Zygote, find_zygote
 from workbook.runner import DEADLINE
@@ -40,25 +50,33 @@ def memory(processes: list[psutil.Process]) -> int:
     return used
 
 
-def size(folder: Path) -> int:
-    """What the files in it take, in bytes."""
+def is_larger(folder: Path, most: int) -> bool:
+    """Whether files and folders in it take more bytes, or some are hidden from us."""
     used = 0
-    for path, _folders, names in os.walk(folder):
-        for name in names:
-            try:
-                used += 4096 + os.lstat(os.path.join(path, name)).st_blocks * 512
-            except OSError:
-                continue
-    return used
+    folders = [str(folder)]
+    while folders and used <= most:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    used += 4096 + entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+        except FileNotFoundError:  # it is being used
+            continue
+        except OSError:  # too deep for a path, or without rights
+            return True
+    return used > most
 
 
-def excess(zygote: Zygote, work: Path) -> str:
-    """What an answer uses too much of, or nothing."""
-    if memory(zygote.processes()) > box.MEMORY:
-        most = box.MEMORY // box.MEBIBYTE
-        return _("it used more than {size} MiB of memory").format(size=most)
-    if size(work) > box.FILES:
-        return _("it wrote more than {size} MiB").format(size=box.FILES // box.MEBIBYTE)
+def excess(checks: int, zygote: Zygote, work: Path) -> str:
+    """What an answer uses too much of, or nothing; what its checks were made to, too."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if memory([psutil.Process(checks), *zygote.processes()]) > box.MEMORY:
+            most = box.MEMORY // box.MEBIBYTE
+            return _("it used more than {size} MiB of memory").format(size=most)
+    if is_larger(work, box.FILES):
+        text = _("it wrote more than {size} MiB, or where that cannot be seen")
+        return text.format(size=box.FILES // box.MEBIBYTE)
     return ""
 
 
@@ -91,6 +109,7 @@ def check(exercise_id: str, answer: str, work: Path) -> str:
     os.environ["TMPDIR"] = str(work)  # the checks' and the answer's, as it is outside of a box
     pid = os.fork()
     if pid == 0:
+        box.limit_resources()  # an answer's response may have no end
         run_checks.main([exercise_id, answer])
         os._exit(0)
     deadline = time.monotonic() + DEADLINE
@@ -100,7 +119,7 @@ def check(exercise_id: str, answer: str, work: Path) -> str:
         time.sleep(0.02)
         if time.monotonic() < looked + LOOK_SECONDS:
             continue
-        reason = excess(zygote, work)
+        reason = excess(pid, zygote, work)
         looked = time.monotonic()
         if not reason and looked > deadline:
             reason = _("it was not done after {seconds} s").format(seconds=DEADLINE)
@@ -111,7 +130,7 @@ def check(exercise_id: str, answer: str, work: Path) -> str:
             break
     if not zygote.has_ended():
         clear(zygote, own)
-    shutil.rmtree(work, ignore_errors=True)
+    remove(work)
     return reason
 
 
