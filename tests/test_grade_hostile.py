@@ -17,7 +17,7 @@ import pytest
 from workbook import ROOT
 from workbook.examine import can_box
 from workbook.exercises import find_exercises
-from workbook.launch import has_ended
+from workbook.launch import Zygote, has_ended
 
 HOSTILE = ROOT / "tests" / "hostile"
 KINDS = sorted(path.stem for path in HOSTILE.iterdir() if not path.name.startswith("__"))
@@ -147,3 +147,19 @@ def test_nothing_runs_on(graded: Graded) -> None:
             if str(graded.out) in " ".join(said) and not has_ended(process):
                 left.append(process)
     assert left == []
+
+
+def test_what_runs_in_a_box_can_open_nothing_of_ours() -> None:
+    """By /proc it can open what it holds: for a user who is not root, forges_results.py does."""
+    zygote = Zygote(box=[])
+    try:
+        zygote.ask({})
+        assert zygote._process
+        held = Path(f"/proc/{zygote._process.pid}/fd")
+        assert {os.readlink(held / str(fd)) for fd in range(3)} == {os.devnull}
+        assert {os.readlink(fd).partition(":")[0] for fd in held.iterdir()} == {
+            "socket",
+            os.devnull,
+        }
+    finally:
+        zygote.kill()
