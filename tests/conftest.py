@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-from workbook.launch import FORK
+from workbook.launch import FORK, has_ended
 from workbook.submissions import Submission, read_submissions
 
 os.environ["WORKBOOK_LANG"] = "en"  # whatever the developer speaks
@@ -74,19 +74,12 @@ def anyio_backend() -> str:
 
 
 def assert_gone(processes: Sequence[psutil.Process], seconds: float = 10) -> None:
-    """Wait until they have ended, which a zombie has: its new parent is late to notice, no more."""
+    """Wait until they have ended."""
     deadline = time.monotonic() + seconds
     left = list(processes)
     while left := [each for each in left if not has_ended(each)]:
         assert time.monotonic() < deadline, left
         time.sleep(0.01)
-
-
-def has_ended(process: psutil.Process) -> bool:
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 @pytest.fixture(scope="module")  # Playwright occupies the thread's event loop as long as it runs

@@ -6,16 +6,21 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from conftest import assert_gone
 from waiting import until
-from workbook import ROOT
-from workbook.exercises import find_exercises
-from workbook.runner import Report, run
+from workbook import ROOT, runner
+from workbook.exercises import EXERCISES, find_exercises
+from workbook.launch import Process, launch
+from workbook.runner import Report, run, run_all, watch_over
 from workbook.server import STOP_SECONDS
 
 (QUICK,) = find_exercises("no_globals")  # its checks wait for little
@@ -83,10 +88,24 @@ def test_an_answer_that_never_starts_costs_one_deadline(tmp_path: Path) -> None:
 def test_an_answer_that_kills_who_started_it_passes_nothing_and_leaves_nothing(
     tmp_path: Path,
 ) -> None:
-    report = check(tmp_path, "import os; os.kill(os.getppid(), 9)\n" + RIGHT)
+    pids = tmp_path / "pids"
+    report = check(
+        tmp_path,
+        "import os, subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        f"with open({str(pids)!r}, 'a') as file:\n"
+        "    print(os.getpid(), child.pid, os.getppid(), file=file)\n"
+        "os.kill(os.getppid(), 9)\n" + RIGHT,
+    )
     assert not report.solved
-    left = [p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in str(p.info["cmdline"])]
-    assert not left
+    assert_gone(read_processes(pids))
+
+
+def read_processes(pids: Path) -> list[psutil.Process]:
+    """Those that are still there of which answers have told."""
+    told = pids.read_text().split()
+    assert told, "no answer has started"
+    return [psutil.Process(int(pid)) for pid in told if psutil.pid_exists(int(pid))]
 
 
 def workbook(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -171,9 +190,10 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_hints_come_one_at_a_time_and_solved_is_remembered_until_the_file_changes(
-    copied: Path,
-) -> None:
+@pytest.fixture
+def copy(copied: Path) -> Callable[..., str]:
+    """The command, run in the copy."""
+
     def copy(*arguments: str) -> str:
         return subprocess.run(
             [sys.executable, "-m", "workbook", *arguments],
@@ -183,6 +203,12 @@ def test_hints_come_one_at_a_time_and_solved_is_remembered_until_the_file_change
             timeout=120,
         ).stdout
 
+    return copy
+
+
+def test_hints_come_one_at_a_time_and_solved_is_remembered_until_the_file_changes(
+    copied: Path, copy: Callable[..., str]
+) -> None:
     shown = [copy("hint", QUICK.name) for _ in range(2)]
     assert "hint 1 of" in shown[0]
     assert "hint 2 of" in shown[1]
@@ -198,6 +224,124 @@ def test_hints_come_one_at_a_time_and_solved_is_remembered_until_the_file_change
         "solved",
         "hints",
     }
+
+
+def test_what_was_saved_while_it_was_checked_is_not_solved(
+    copied: Path, copy: Callable[..., str]
+) -> None:
+    mine = copied / QUICK.file.relative_to(ROOT)
+    save = "with open(__file__, 'a') as file:\n    file.write('# saved meanwhile\\n')\n"
+    checked = QUICK.solution.read_text(encoding="utf-8") + save
+    mine.write_text(checked, encoding="utf-8")
+    assert f"✓ {QUICK.id}" in copy("check", QUICK.name)
+    assert "# saved meanwhile" in mine.read_text(encoding="utf-8").splitlines()
+    assert f"· {QUICK.name}" in copy()
+    mine.write_text(checked, encoding="utf-8")  # which only some of the checks have seen
+    assert f"· {QUICK.name}" in copy()
+
+
+# ── Ctrl-C ───────────────────────────────────────────────────────────────────────────────────
+
+HANG = """
+import os, time
+with open({pids!r}, "a") as file:
+    print(os.getpid(), file=file)
+time.sleep(600)
+"""
+NOTEBOOK = """
+import time
+from workbook.results import check
+try:
+    for section in ("01", "06"):
+        check(section)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    time.sleep(600)
+"""
+
+
+def interrupt(copied: Path, *python: str) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+    """Have answers checked that hang, interrupt this, and tell what ran then."""
+    pids = copied / "pids"
+    for exercise in EXERCISES:
+        answer = copied / exercise.file.relative_to(ROOT)
+        answer.write_text(HANG.format(pids=str(pids)), encoding="utf-8")
+    process = subprocess.Popen(
+        [sys.executable, *python],
+        cwd=copied,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    until(lambda: pids.exists() and len(pids.read_text().split()) > 1)
+    running = psutil.Process(process.pid).children(recursive=True)
+    assert {each.pid for each in read_processes(pids)} <= {each.pid for each in running}
+    os.killpg(process.pid, signal.SIGINT)
+    return process, running
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_check_ends_at_once_with_ctrl_c(copied: Path) -> None:
+    process, running = interrupt(copied, "-m", "workbook", "check")
+    try:
+        printed, _ = process.communicate(timeout=5)  # each check would wait 10 s for its answer
+    finally:
+        process.kill()
+        process.communicate()
+    assert (process.returncode, printed.strip()) == (130, "stopped")
+    assert_gone(running)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a process group, as Jupyter does")
+def test_an_interrupted_cell_leaves_no_check_running(copied: Path) -> None:
+    process, running = interrupt(copied, "-c", NOTEBOOK)
+    started = time.monotonic()
+    with process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "interrupted\n"
+            assert time.monotonic() < started + 5
+            [forks_them] = psutil.Process(process.pid).children()  # and waits for the next cell
+            assert_gone([each for each in running if each != forks_them])
+        finally:
+            process.kill()
+    assert_gone(running)
+
+
+def test_a_check_that_is_broken_off_leaves_neither_process_nor_timer(tmp_path: Path) -> None:
+    (tmp_path / "answer.py").write_text("import time; time.sleep(600)")
+    processes = []
+
+    def break_off(process: Process) -> None:
+        processes.append(psutil.Process(process.pid))
+        raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        watch_over(UNBLOCK, tmp_path / "answer.py", (), break_off)
+    assert time.monotonic() < started + 8
+    assert_gone(processes)
+    until(lambda: not any(isinstance(each, threading.Timer) for each in threading.enumerate()))
+
+
+def test_a_check_that_starts_while_all_are_ended_is_ended_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "answer.py").write_text("import time; time.sleep(600)")
+
+    def launch_late(command: list[str], *rest: Any) -> Process:
+        if command[0] == QUICK.id:
+            raise OSError("no process to be had")
+        time.sleep(1)
+        return launch(command, *rest)
+
+    monkeypatch.setattr(runner, "launch", launch_late)
+    started = time.monotonic()
+    with pytest.raises(OSError, match="no process to be had"):
+        run_all([(QUICK, None), (UNBLOCK, tmp_path / "answer.py")])
+    assert time.monotonic() < started + 8
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")

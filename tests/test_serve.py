@@ -92,16 +92,25 @@ def test_a_server_that_nobody_refers_to_any_more_stops(greeter: Path) -> None:
 
 
 @either_way
+@pytest.mark.parametrize("seconds", [0.5, 0])
 def test_a_server_that_goes_on_after_sigterm_is_killed_and_reported(
-    greeter: Path, monkeypatch: pytest.MonkeyPatch
+    greeter: Path, seconds: float
 ) -> None:
-    monkeypatch.setattr(workbook.server, "STOP_SECONDS", 0.5)
     server = serve(greeter)
     with pytest.raises(httpx.ReadTimeout):
         get(f"{server.url}/stuck", timeout=0.2)
-    with pytest.raises(ServerError, match="had to be killed"):
-        server.stop()
+    with pytest.raises(ServerError, match=f"had to be killed: it went on for {seconds} s"):
+        server.stop(seconds)
     assert server.process.poll() is not None
+
+
+def test_the_end_of_the_block_waits_no_longer_than_a_stop_does(
+    greeter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workbook.server, "STOP_SECONDS", 0.5)
+    told = pytest.raises(ServerError, match=r"it went on for 0\.5 s")
+    with told, serve(greeter) as server, pytest.raises(httpx.ReadTimeout):
+        get(f"{server.url}/stuck", timeout=0.2)
 
 
 def test_a_failure_in_the_block_is_not_hidden_by_a_failing_stop(

@@ -1,11 +1,10 @@
 """What has been solved and which hints were shown, kept in `.workbook/` beside the exercises."""
 
-import hashlib
 import json
 from typing import Any
 
 from workbook.exercises import Exercise
-from workbook.runner import Report
+from workbook.runner import Report, digest
 from workbook.sections import ROOT
 
 FILE = ROOT / ".workbook" / "progress.json"
@@ -26,14 +25,10 @@ def _save(kept: dict[str, Any]) -> None:
     new.replace(FILE)  # whole, or not at all
 
 
-def _digest(exercise: Exercise) -> str:
-    return hashlib.sha256(exercise.file.read_bytes()).hexdigest()
-
-
 def is_solved(exercise: Exercise) -> bool:
     """Whether the file as it is now has passed its checks."""
     solved = _load()["solved"].get(exercise.id)
-    return exercise.file.exists() and solved == _digest(exercise)
+    return bool(solved) and solved == digest(exercise.file)
 
 
 def remember(report: Report) -> None:
@@ -42,8 +37,8 @@ def remember(report: Report) -> None:
         return
     kept = _load()
     kept["solved"].pop(report.exercise.id, None)
-    if report.solved:
-        kept["solved"][report.exercise.id] = _digest(report.exercise)
+    if report.solved and report.digest:
+        kept["solved"][report.exercise.id] = report.digest
     _save(kept)
 
 

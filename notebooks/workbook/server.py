@@ -112,16 +112,18 @@ class Server:
         """How much it has printed since its start, in bytes."""
         return self._log.bytes
 
-    def stop(self, seconds: float = STOP_SECONDS) -> None:
+    def stop(self, seconds: float | None = None) -> None:
         """Stop it as a process manager does, by SIGTERM. Again is harmless.
 
-        Raises ServerError when it was still there so many seconds later and had to be killed.
+        Raises ServerError when it was still there so many seconds later, by default STOP_SECONDS,
+        and had to be killed.
         """
         if not self._finalizer.detach():
             return
-        if _end(self.process, self._log, seconds):
+        waited = _end(self.process, self._log, seconds)
+        if waited is not None:
             reason = _("{app} had to be killed: it went on for {seconds:g} s after SIGTERM")
-            reason = reason.format(app=self.app.name, seconds=seconds)
+            reason = reason.format(app=self.app.name, seconds=waited)
             raise ServerError(f"{reason}\n\n{self.log()}")
 
     def __enter__(self) -> Self:
@@ -233,21 +235,22 @@ def accepts(url: str) -> bool:
         return False
 
 
-def _end(process: Process, log: _Log, seconds: float = STOP_SECONDS) -> bool:
-    """End the process, and say whether it had to be killed."""
+def _end(process: Process, log: _Log, seconds: float | None = None) -> float | None:
+    """End the process, and say after how many seconds it had to be killed, if it had."""
     assert process.stdin is not None
+    seconds = STOP_SECONDS if seconds is None else seconds
     with contextlib.suppress(OSError):  # it may have ended
         process.stdin.write(b"\n")  # `_child.py` makes a SIGTERM of it, on Windows, too
     try:
         process.wait(seconds)
-        killed = False
+        waited = None
     except subprocess.TimeoutExpired:
         if os.name == "posix":
             with contextlib.suppress(OSError):  # it may have ended this moment
                 os.killpg(process.pid, signal.SIGKILL)  # its workers and pools, too
         process.kill()
         process.wait()
-        killed = True
+        waited = seconds
     process.stdin.close()
     log.finish()
-    return killed
+    return waited
