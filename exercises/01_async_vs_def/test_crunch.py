@@ -5,15 +5,14 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
-from workbook.checking import SERVERS, START_SECONDS, Advice, end, expect
+from workbook.checking import SERVERS, Advice, end, expect, start_answer, wait_for_end
 from workbook.language import _
-from workbook.server import Server, ServerError, serve
+from workbook.server import Server, ServerError
 
 pytestmark = pytest.mark.anyio
 
@@ -25,19 +24,14 @@ SECONDS = 30  # a process may import the app before it computes, on a busy machi
 @pytest.fixture(scope="module")
 def shared_answer(request: pytest.FixtureRequest) -> Iterator[Server]:
     """One server for all checks: each process that it starts may have to import the app anew."""
-    path: Path = request.config.getoption("answer") or Path(__file__).with_name("crunch.py")
-    try:
-        server = serve(path, start_seconds=START_SECONDS)
-    except (ServerError, FileNotFoundError) as error:
-        did = _("started {file}").format(file=path.name)
-        raise Advice(did, _("it accepts requests"), error) from None
+    server = start_answer(request, {})
     yield server
     left = family(server)[1:]  # only one check judges what is left
     with suppress(ServerError):
         server.stop()
     kill(left)
     if complaint := end(server):
-        did = _("stopped {file}").format(file=path.name)
+        did = _("stopped {file}").format(file=server.app.name)
         raise Advice(did, _("it ends and leaves nothing behind"), complaint)
 
 
@@ -58,20 +52,6 @@ def family(server: Server) -> list[psutil.Process]:
         process = psutil.Process(server.pid)
         return [process, *process.children(recursive=True)]
     return []
-
-
-def wait_for_end(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Those that have not ended by then. A zombie has, though nobody has asked how."""
-    deadline = time.perf_counter() + seconds
-    while True:
-        left = []
-        for process in processes:
-            with suppress(psutil.NoSuchProcess):
-                if process.status() != psutil.STATUS_ZOMBIE:
-                    left.append(process)
-        if not left or time.perf_counter() > deadline:
-            return left
-        time.sleep(0.02)
 
 
 def kill(processes: list[psutil.Process]) -> None:

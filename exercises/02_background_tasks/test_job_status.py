@@ -234,11 +234,18 @@ async def test_a_failure_is_told(client: httpx.AsyncClient) -> None:
     )
 
 
+# For each character that an id may have, the next of its kind: a hex digit stays a hex digit.
+NEXT = str.maketrans(
+    "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_",
+    "1234567890bcdefahijklmnopqrstuvwxyzgBCDEFAHIJKLMNOPQRSTUVWXYZGa",
+)
+
+
 def another(key: str) -> str:
-    """An id of the same make that was never given: a number for a number, hex for hex."""
+    """An id of the same make and length that was never given; a short number gets longer."""
     if key.isdecimal():
-        return str(int(key) + 10**6)
-    return key.translate(str.maketrans("0123456789abcdef", "123456789abcdef0"))
+        return str(int(key) + 10**6).zfill(len(key))
+    return key.translate(NEXT)
 
 
 async def test_an_unknown_report_is_not_found(client: httpx.AsyncClient) -> None:

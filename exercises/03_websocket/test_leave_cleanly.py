@@ -7,7 +7,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from workbook.chat import dial, hear, hear_until, joined, left, members
+from workbook.chat import NoMessage, closed, dial, hear, hear_until, joined, left, members
 from workbook.checking import expect
 from workbook.language import _
 from workbook.server import Server
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 async def hear_some(member: ClientConnection, count: int) -> list[str]:
     heard: list[str] = []
-    while len(heard) < count and not (heard and heard[-1].startswith("(")):
+    while len(heard) < count and not (heard and isinstance(heard[-1], NoMessage)):
         heard.append(await hear(member))
     return heard
 
@@ -97,7 +97,7 @@ async def test_id_in_use_is_refused(answer: Server) -> None:
                 hint=2,
             )
         expect(
-            heard == _("(closed, code {code})").format(code=1008),
+            heard == closed(1008),
             did=did,
             expected=_("the second ann is closed with code 1008"),
             seen=_("the second ann got: {text}").format(text=heard),

@@ -7,7 +7,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidHandshake
 
-from workbook.chat import dial, hear, hear_until, joined, left
+from workbook.chat import closed, dial, hear, hear_until, joined, left
 from workbook.checking import expect
 from workbook.language import _
 from workbook.server import Server
@@ -101,7 +101,7 @@ async def test_an_id_belongs_to_its_room(answer: Server) -> None:
             except InvalidHandshake as error:
                 heard = str(error)
             expect(
-                heard == _("(closed, code {code})").format(code=1008),
+                heard == closed(1008),
                 did=_("{did}; then a second ann came to tea").format(did=did),
                 expected=_("the second one in tea is closed with code 1008"),
                 seen=_("it got {text}").format(text=heard),
@@ -180,7 +180,7 @@ async def test_bad_names_are_refused(answer: Server) -> None:
                 hint=4,
             )
         expect(
-            heard == _("(closed, code {code})").format(code=1008),
+            heard == closed(1008),
             did=did,
             expected=_("the connection is closed with code 1008"),
             seen=_("ann got {text}").format(text=heard),

@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from workbook import chat
-from workbook.chat import PATIENCE, hear, hear_until, joined, left
+from workbook.chat import PATIENCE, closed, hear, hear_until, joined, left
 from workbook.checking import expect
 from workbook.language import _
 from workbook.server import Server
@@ -165,7 +165,7 @@ async def test_the_stalled_one_is_dropped(answer: Server) -> None:
         )
         heard = (await hear_until(cyd))[-1]
         expect(
-            heard == _("(closed, code {code})").format(code=1013),
+            heard == closed(1013),
             did=_("{did}, and then read on").format(did=did),
             expected=_("after what was on the way, cyd finds its connection closed with code 1013"),
             seen=_("in the end cyd got {text}").format(text=heard),

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -21,6 +22,7 @@ KEEPALIVE_SECONDS = 0.1
 STOP_SECONDS = 1.0  # as the task says
 OFTEN = 5  # measurements of a room that is read, and meanwhile none of another: that has ended
 PATIENCE = 2.0
+GARDENS = itertools.count(1)  # numbers for rooms that nobody has read yet
 
 
 @pytest.fixture
@@ -161,41 +163,46 @@ async def still_measured(
 ) -> list[str]:
     """Those of the rooms whose measuring has not ended so many seconds from now.
 
-    A room that we read the while, the garden, is the clock that shows that nothing more comes.
+    A room that we read the while, a garden, is the clock that shows that nothing more comes. Each
+    time it is another one: all that the log has after its first line is new.
     """
     begun = time.monotonic()
-    async with reading(client, "garden"):
-        while True:
-            late = time.monotonic() - begun > within
-            before = len(server.log())
-            log = await log_after(server, before, "garden", OFTEN, patience=4 * PATIENCE)
-            ticks = log.count("measuring garden\n")
-            expect(
-                ticks >= OFTEN,
-                did="GET /rooms/garden",
-                expected=_('`watch` asks the thermometer, and prints "measuring {room}"').format(
-                    room="garden"
-                ),
-                seen=_("{count} such lines in {seconds:g} s").format(
-                    count=ticks, seconds=4 * PATIENCE
-                ),
-                hint=1,
-            )
-            running = [room for room in rooms if f"measuring {room}\n" in log]
-            if late or not running:
-                return running
+    while True:
+        late = time.monotonic() - begun > within
+        garden = f"garden-{next(GARDENS)}"
+        async with reading(client, garden):
+            log = await log_from_first(server, garden, OFTEN, patience=4 * PATIENCE)
+        ticks = log.count(measuring(garden))
+        expect(
+            ticks >= OFTEN,
+            did=f"GET /rooms/{garden}",
+            expected=_('`watch` asks the thermometer, and prints "measuring {room}"').format(
+                room=garden
+            ),
+            seen=_("{count} such lines in {seconds:g} s").format(count=ticks, seconds=4 * PATIENCE),
+            hint=1,
+        )
+        running = [room for room in rooms if measuring(room) in log]
+        if late or not running:
+            return running
 
 
-async def log_after(
-    server: Server, before: int, room: str, times: int, patience: float = PATIENCE
-) -> str:
-    """The log from a length on, when it has so many measurements of a room, or after a while."""
+def measuring(room: str) -> str:
+    return f"measuring {room}\n"
+
+
+async def log_from_first(server: Server, room: str, times: int, patience: float = PATIENCE) -> str:
+    """The log from a room's first measurement on, when it has so many, or after a while.
+
+    Found by its text, for a place in the log shifts when its oldest part is dropped.
+    """
     deadline = time.monotonic() + patience
-    while (log := server.log()[before:]).count(f"measuring {room}\n") < times:
+    while (log := server.log()).count(measuring(room)) < times:
         if time.monotonic() > deadline:
             break
         await asyncio.sleep(MEASURE_SECONDS)
-    return log
+    _older, first, newer = log.partition(measuring(room))
+    return first + newer
 
 
 async def test_stops_when_the_client_leaves(client: httpx.AsyncClient, answer: Server) -> None:
@@ -207,7 +214,7 @@ async def test_stops_when_the_client_leaves(client: httpx.AsyncClient, answer: S
             # events may come upon a client that has gone by chance, but not each time.
             wait_for_a_comment(peer)
             expect(
-                f"measuring {room}\n" in await log_after(answer, 0, room, 1),
+                measuring(room) in await log_from_first(answer, room, 1),
                 did=f"GET /rooms/{room}",
                 expected=_('`watch` asks the thermometer, and prints "measuring {room}"').format(
                     room=room

@@ -1,16 +1,14 @@
 """Checks of clean_up: what is opened and closed when the start, or a release, fails."""
 
 import asyncio
-import contextlib
 import re
-from pathlib import Path
 
 import httpx
 import pytest
 
-from workbook.checking import START_SECONDS, Start, expect
+from workbook.checking import START_SECONDS, Advice, Start, expect
 from workbook.language import _
-from workbook.server import ServerError, serve
+from workbook.server import ServerError
 
 pytestmark = pytest.mark.anyio
 
@@ -26,19 +24,19 @@ def told(names: list[str]) -> str:
     return ", ".join(names) or _("none")
 
 
-def log_of_failing_start(request: pytest.FixtureRequest, **env: str) -> str:
+def log_of_failing_start(start: Start, **env: str) -> str:
     """What an app printed whose start has to fail."""
     variables = " ".join(f"{key}={value}" for key, value in env.items())
     did = _("started the app with {variables}").format(variables=variables)
     expected = _("the start fails: the process ends with the error in its log")
-    path: Path = request.config.getoption("answer") or Path(__file__).with_name("clean_up.py")
     try:
-        server = serve(path, env=env, start_seconds=START_SECONDS)
-    except ServerError as error:
+        start(**env)
+    except Advice as advice:
+        error = advice.__cause__
+        if not isinstance(error, ServerError):
+            raise
         log, ended = str(error), error.exit_code is not None
     else:
-        with contextlib.suppress(ServerError):
-            server.stop()
         seen = _("it accepts requests, with a service missing")
         expect(False, did=did, expected=expected, seen=seen, hint=3)
     expect(
@@ -89,17 +87,17 @@ async def test_stop_closes_in_reverse(start: Start) -> None:
     expect_closed(server.log(), SERVICES[::-1], did=_("stopped the app"), hint=2)
 
 
-async def test_failing_start_closes_the_rest(request: pytest.FixtureRequest) -> None:
+async def test_failing_start_closes_the_rest(start: Start) -> None:
     """When one can't be opened, those opened before it are closed, and no other."""
     for failing, opened in [("queue", ["database", "cache"]), ("cache", ["database"])]:
-        log = log_of_failing_start(request, FAIL_OPEN=failing)
+        log = log_of_failing_start(start, FAIL_OPEN=failing)
         did = _("started the app with {variables}").format(variables=f"FAIL_OPEN={failing}")
         expect_closed(log, opened[::-1], did=did, hint=1)
 
 
-async def test_failing_start_fails(request: pytest.FixtureRequest) -> None:
+async def test_failing_start_fails(start: Start) -> None:
     """The app does not run without one of its services, and its log tells which."""
-    log = log_of_failing_start(request, FAIL_OPEN="cache")
+    log = log_of_failing_start(start, FAIL_OPEN="cache")
     expect(
         "the cache does not open" in log,
         did=_("started the app with {variables}").format(variables="FAIL_OPEN=cache"),
@@ -109,7 +107,7 @@ async def test_failing_start_fails(request: pytest.FixtureRequest) -> None:
     )
 
 
-async def test_failing_release_stops_no_other(start: Start, request: pytest.FixtureRequest) -> None:
+async def test_failing_release_stops_no_other(start: Start) -> None:
     """One that refuses to close keeps no other open, at a stop or at a failing start."""
     for failing in ("queue", "queue,cache"):
         log = await log_of_stop(start, FAIL_CLOSE=failing)
@@ -117,7 +115,7 @@ async def test_failing_release_stops_no_other(start: Start, request: pytest.Fixt
             variables=f"FAIL_CLOSE={failing}"
         )
         expect_closed(log, SERVICES[::-1], did=did, hint=4)
-    log = log_of_failing_start(request, FAIL_OPEN="queue", FAIL_CLOSE="cache")
+    log = log_of_failing_start(start, FAIL_OPEN="queue", FAIL_CLOSE="cache")
     variables = "FAIL_OPEN=queue FAIL_CLOSE=cache"
     did = _("started the app with {variables}").format(variables=variables)
     expect_closed(log, ["cache", "database"], did=did, hint=4)

@@ -38,20 +38,28 @@ def dial(server: Server, *place: str, **options: Any) -> connect:
     return connect(address, **plain | {"close_timeout": 1} | options)
 
 
+class NoMessage(str):
+    """Why none came, in brackets. A message may look like it, so ask for the type."""
+
+
+def closed(code: int) -> NoMessage:
+    return NoMessage(_("(closed, code {code})").format(code=code))
+
+
 async def hear(member: ClientConnection, patience: float = PATIENCE) -> str:
-    """The next message, or in brackets why none came: "(closed, code 1008)"."""
+    """The next message, or a NoMessage: `closed(1008)`, or that nothing came."""
     try:
         return str(await asyncio.wait_for(member.recv(), patience))
     except TimeoutError:
-        return _("(nothing for {seconds:g} s)").format(seconds=patience)
-    except ConnectionClosed as closed:
-        return _("(closed, code {code})").format(code=closed.rcvd.code if closed.rcvd else 1006)
+        return NoMessage(_("(nothing for {seconds:g} s)").format(seconds=patience))
+    except ConnectionClosed as end:
+        return closed(end.rcvd.code if end.rcvd else 1006)
 
 
 async def hear_until(member: ClientConnection, *last: str) -> list[str]:
-    """What it hears up to one of these messages, or to the reason in brackets why no more came."""
+    """What it hears up to one of these messages, or to the reason why no more came."""
     heard = [await hear(member)]
-    while heard[-1] not in last and not heard[-1].startswith("("):
+    while heard[-1] not in last and not isinstance(heard[-1], NoMessage):
         heard.append(await hear(member))
     return heard
 

@@ -6,8 +6,10 @@ running server), and says by `expect` what it did, expected and saw.
 
 import os
 import re
+import sysconfig
+import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from rich.cells import cell_len
 from workbook import pad
 from workbook.exercises import EXERCISES, Exercise
 from workbook.language import _, catalogue, language
-from workbook.launch import FORK
+from workbook.launch import FORK, PACKAGE, has_ended
 from workbook.server import STOP_SECONDS, Server, ServerError, serve
 
 ANSWER_SECONDS = 10  # the longest that a check waits for any one thing
@@ -54,7 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--answer", type=Path, help="check this file, not the one beside the check")
 
 
-def exercise_of(item: pytest.Item) -> Exercise | None:
+def exercise_of(item: pytest.Item | pytest.Module) -> Exercise | None:
     return next((e for e in EXERCISES if e.checks == item.path), None)
 
 
@@ -69,13 +71,28 @@ def environment() -> Mapping[str, str]:
     return {}
 
 
-@pytest.fixture
-def start(request: pytest.FixtureRequest) -> Iterator[Start]:
-    """Starts the answer: `start(LIMIT="9")` with a variable, as often as a check needs it."""
+def start_answer(request: pytest.FixtureRequest, env: Mapping[str, str]) -> Server:
+    """Start the answer, for a fixture of whatever scope, which has to `end` it.
+
+    Raises Advice when it does not start; the cause is what `serve` raised.
+    """
     os.environ.setdefault(FORK, "1")
     exercise = exercise_of(request.node)
     assert exercise, request.node.path
     path: Path = request.config.getoption("answer") or exercise.file
+    try:
+        return serve(path, env=env, start_seconds=START_SECONDS, most_log_bytes=10 * FLOOD_BYTES)
+    except (OSError, RuntimeError) as error:
+        did = _("started {file}").format(file=path.name)
+        raise Advice(did, _("it accepts requests"), error) from error
+
+
+@pytest.fixture
+def start(request: pytest.FixtureRequest) -> Iterator[Start]:
+    """Starts the answer: `start(LIMIT="9")` with a variable, as often as a check needs it.
+
+    Raises Advice as `start_answer` does, at once for variables with which it has not started.
+    """
     failed = request.node.parent.stash.setdefault(FAILED_START, {})
     servers: list[Server] = []
     request.node.stash[SERVERS] = servers
@@ -84,13 +101,10 @@ def start(request: pytest.FixtureRequest) -> Iterator[Start]:
         if (key := str(sorted(env.items()))) in failed:
             raise failed[key]
         try:
-            server = serve(
-                path, env=env, start_seconds=START_SECONDS, most_log_bytes=10 * FLOOD_BYTES
-            )
-        except (OSError, RuntimeError) as error:  # of whatever kind: the next would end likewise
-            did = _("started {file}").format(file=path.name)
-            failed[key] = Advice(did, _("it accepts requests"), error)
-            raise failed[key] from None
+            server = start_answer(request, env)
+        except Advice as advice:  # of whatever kind: the next would end likewise
+            failed[key] = advice
+            raise
         servers.append(server)
         return server
 
@@ -99,11 +113,11 @@ def start(request: pytest.FixtureRequest) -> Iterator[Start]:
     complaints = []
     for server in servers:
         if complaint := end(server, quickly=FAILED_END in stash):
-            complaints.append(complaint)
+            did = _("stopped {file}").format(file=server.app.name)
+            complaints.append(Advice(did, _("it ends and leaves nothing behind"), complaint))
             stash[FAILED_END] = True
     if complaints:
-        did = _("stopped {file}").format(file=path.name)
-        raise Advice(did, _("it ends and leaves nothing behind"), complaints[0])
+        raise complaints[0]
 
 
 FAILED_START = pytest.StashKey[dict[str, Advice]]()
@@ -123,8 +137,7 @@ def end(server: Server, quickly: bool = False) -> str | None:
         server.stop(0.5 if quickly else STOP_SECONDS)
     except ServerError as error:
         complaint = str(error).partition("\n")[0]
-    left = [p for p in psutil.wait_procs(children, timeout=0.5 if quickly else 2)[1] if is_alive(p)]
-    if left:
+    if left := wait_for_end(children, 0.5 if quickly else 2):
         told = _("it left a process running: {pid}").format(pid=left[0].pid)
         complaint = complaint or told
         for child in left:
@@ -135,11 +148,14 @@ def end(server: Server, quickly: bool = False) -> str | None:
     return complaint
 
 
-def is_alive(process: psutil.Process) -> bool:
-    try:  # a zombie has ended: its new parent is late to notice
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+def wait_for_end(processes: Sequence[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that have not ended by then."""
+    deadline = time.monotonic() + seconds
+    while left := [process for process in processes if not has_ended(process)]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)  # psutil.wait_procs would wait for zombies
+    return left
 
 
 @pytest.fixture
@@ -202,6 +218,13 @@ def surprise(error: BaseException) -> str:
     return _("{kind}: {error}, at `{line}`").format(kind=kind, error=error, line=where)
 
 
+def code_of_others() -> list[str]:
+    """What the path of a file has in it that is Python's, installed, or the workbook's own."""
+    libraries = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
+    folders = ["site-packages", "dist-packages", PACKAGE, *libraries]
+    return [os.path.normcase(f"{folder}{os.sep}") for folder in folders]
+
+
 def own_traceback(item: pytest.Item) -> str:
     """The last traceback in the answer's log, from where it enters the answer's own file."""
     log = "".join(server.log() for server in item.stash.get(SERVERS, []))
@@ -209,8 +232,9 @@ def own_traceback(item: pytest.Item) -> str:
     if not begun or "ClientDisconnect" in last:  # the check hung up: an effect, not the fault
         return ""
     lines = re.split(r"\n(?=\S)", last, maxsplit=1)
-    frames = re.split(r"(?m)^(?=  File )", re.sub(r"(?m)^[ ^~]+\n?", "", lines[0]))
-    own = [f for f in frames if "site-packages" not in f and "/lib/python" not in f]
+    frames = re.split(r"(?m)^(?=  File )", re.sub(r"(?m)^[ ^~]+$\n?", "", lines[0]))
+    others = code_of_others()
+    own = [f for f in frames if not any(folder in os.path.normcase(f) for folder in others)]
     if not own:
         return ""
     ending = lines[1].partition("\n")[0] if len(lines) > 1 else ""

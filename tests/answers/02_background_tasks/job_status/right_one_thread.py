@@ -1,4 +1,4 @@
-# Right: an executor of one thread does the work; who has no note yet is pending
+# Right: an executor of one thread does the work; who has no note yet is pending; ids are tokens of any letters
 """Reports on parcels."""
 
 import asyncio
@@ -49,7 +49,7 @@ reports: dict[str, Report] = {}
 
 @app.post("/reports", status_code=202)
 def order_report(cities: list[str], response: Response) -> dict[str, str]:
-    key = secrets.token_hex(8)
+    key = secrets.token_urlsafe(6)
     reports[key] = Report(cities)
     response.headers["location"] = f"reports/{key}"
     return {"id": key}

@@ -1,4 +1,4 @@
-# Right: one task for a room, which the last reader to leave ends
+# Right: one task for a room, which the last reader to leave ends; it logs more than is kept of a log
 """A room's temperature, as a stream: it lives as long as its client."""
 
 import asyncio
@@ -12,6 +12,7 @@ KEEPALIVE_SECONDS = float(os.getenv("KEEPALIVE_SECONDS", "15"))
 MEASURE_SECONDS = float(os.getenv("MEASURE_SECONDS", "0.3"))
 
 app = FastAPI()
+print("the kettle is on\n" * 70_000)
 temperatures: dict[str, float] = {}
 
 
