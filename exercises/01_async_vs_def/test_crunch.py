@@ -12,6 +12,7 @@ import pytest
 
 from workbook.checking import SERVERS, Advice, end, expect, start_answer, wait_for_end
 from workbook.language import _
+from workbook.launch import descendants
 from workbook.server import Server, ServerError
 
 pytestmark = pytest.mark.anyio
@@ -50,7 +51,7 @@ def family(server: Server) -> list[psutil.Process]:
     """The server's process, and those that come from it."""
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(server.pid)
-        return [process, *process.children(recursive=True)]
+        return [process, *descendants(server.pid)]
     return []
 
 

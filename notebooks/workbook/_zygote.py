@@ -22,16 +22,10 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn, TextIO
 
-import fastapi
-import httpx
-import uvicorn
-from _pytest.config import default_plugins
-
 from workbook import box, launch
 
-PRELOAD = (
+APPS = (
     "aiofiles",
-    "anyio.pytest_plugin",
     "anyio._backends._asyncio",
     "email_validator",
     "fastapi.sse",
@@ -39,23 +33,22 @@ PRELOAD = (
     "httpx",
     "multiprocessing.spawn",
     "python_multipart",
-    "sqlalchemy.dialects.sqlite.aiosqlite",
-    "sqlalchemy.ext.asyncio",
     "uvicorn.lifespan.on",
     "uvicorn.loops.auto",
     "uvicorn.protocols.http.auto",
     "uvicorn.protocols.websockets.auto",
-    "websockets.asyncio.client",
     "workbook._child",
-    "workbook.checking",
-    "workbook.run_checks",
-    *(f"_pytest.{plugin}" for plugin in default_plugins),
 )
+DATABASE = ("sqlalchemy.dialects.sqlite.aiosqlite", "sqlalchemy.ext.asyncio")  # no exercise has one
 
 
-def preload() -> None:
-    """Import all that, and what a first app and a first client import only when they are made."""
-    for module in PRELOAD:
+def preload_apps() -> None:
+    """Import what apps do, and what a first app and a first client import only when made."""
+    import fastapi
+    import httpx
+    import uvicorn
+
+    for module in APPS:
         importlib.import_module(module)
     app = fastapi.FastAPI()
 
@@ -65,8 +58,24 @@ def preload() -> None:
 
     uvicorn.Config(app).get_loop_factory()
     httpx.Client(verify=False).close()
+
+
+def preload_checks() -> None:
+    """Import what the exercises' checks do."""
+    import httpx
+    from _pytest.config import default_plugins
+
+    modules = ["anyio._backends._asyncio", "anyio.pytest_plugin", "httpcore"]
+    modules += ["websockets.asyncio.client", "workbook.checking", "workbook.run_checks"]
+    for module in [*modules, *(f"_pytest.{plugin}" for plugin in default_plugins)]:
+        importlib.import_module(module)
+    httpx.Client(verify=False).close()
+
+
+def freeze() -> None:
+    """Have no collection in a forked process look at, and so copy, all that we have imported."""
     gc.collect()
-    gc.freeze()  # no collection in a forked process looks at, and so copies, all this again
+    gc.freeze()
 
 
 def await_request(starter: socket.socket) -> dict[str, Any]:
@@ -152,9 +161,14 @@ def main(starter: socket.socket) -> NoReturn:
 
 
 if __name__ == "__main__":
-    preload()
-    if sys.argv[2] != "none":
+    preload_apps()
+    if sys.argv[2] == "none":
+        preload_checks()
+        for module in DATABASE:
+            importlib.import_module(module)
+    else:
         box.limit_resources()
     if sys.argv[2] == "boxed":
         box.limit_processes()
+    freeze()
     main(socket.socket(fileno=int(sys.argv[1])))

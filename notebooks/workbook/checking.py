@@ -21,7 +21,7 @@ from rich.cells import cell_len
 from workbook import pad
 from workbook.exercises import EXERCISES, Exercise
 from workbook.language import _, catalogue, language
-from workbook.launch import FORK, PACKAGE, has_ended
+from workbook.launch import FORK, PACKAGE, descendants, has_ended
 from workbook.server import STOP_SECONDS, Server, ServerError, serve
 
 ANSWER_SECONDS = 10  # the longest that a check waits for any one thing
@@ -130,8 +130,7 @@ def end(server: Server, quickly: bool = False) -> str | None:
 
     Quickly, once another check has waited for this answer to end: one deadline is enough.
     """
-    with_children = psutil.pid_exists(server.pid) and server.process.poll() is None
-    children = psutil.Process(server.pid).children(recursive=True) if with_children else []
+    children = descendants(server.pid) if server.process.poll() is None else []
     complaint = None
     try:
         server.stop(0.5 if quickly else STOP_SECONDS)

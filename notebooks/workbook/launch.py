@@ -166,11 +166,7 @@ class Zygote:
     def processes(self) -> list[psutil.Process]:
         """Those that it has started, and those that these have; in a box, the box's own, too."""
         assert self._process is not None
-        found = []
-        for pid in descendants(self._process.pid):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                found.append(psutil.Process(pid))
-        return found
+        return descendants(self._process.pid)
 
     def has_ended(self) -> bool:
         if self._process is None:
@@ -206,18 +202,18 @@ def has_ended(process: psutil.Process) -> bool:
         return True
 
 
-def descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[psutil.Process]:
     """The processes that come from this one. Linux tells it without a look at all that run."""
-    tasks = Path(f"/proc/{pid}/task")
-    if not (tasks / str(pid) / "children").exists():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            return [child.pid for child in psutil.Process(pid).children(recursive=True)]
-        return []
-    found: list[int] = []
-    with contextlib.suppress(OSError):  # it has ended
+    found = []
+    with contextlib.suppress(psutil.NoSuchProcess, OSError):  # it has ended
+        tasks = Path(f"/proc/{pid}/task")
+        if not (tasks / str(pid) / "children").exists():
+            return psutil.Process(pid).children(recursive=True)
         for task in tasks.iterdir():
-            found += map(int, (task / "children").read_text(encoding="utf-8").split())
-    return found + [each for child in found for each in descendants(child)]
+            for child in (task / "children").read_text(encoding="utf-8").split():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    found += [psutil.Process(int(child)), *descendants(int(child))]
+    return found
 
 
 preloaded: Callable[[socket.socket], NoReturn] | None = None  # set in processes forked by a zygote

@@ -26,7 +26,7 @@ from pathlib import Path
 import psutil
 
 from workbook import box, launch, run_checks
-from workbook._zygote import preload
+from workbook._zygote import freeze, preload_checks
 from workbook.examine import remove
 from workbook.language import _
 from workbook.launch import FORK, Zygote, find_zygote
@@ -151,7 +151,8 @@ def main(arguments: list[str]) -> None:
     threading.Thread(target=run_checks.leave_with_starter, daemon=True).start()
     launch.confine(box.inner(answers, work) if order["boxed"] else [])
     find_zygote()  # which gets ready while we do
-    preload()
+    preload_checks()
+    freeze()
     find_zygote().ask({})
     say(ready=True)
     for number, (exercise_id, answer) in enumerate(order["jobs"]):
