@@ -82,6 +82,13 @@ def assert_gone(processes: Sequence[psutil.Process], seconds: float = 10) -> Non
         time.sleep(0.01)
 
 
+def read_processes(pids: Path) -> list[psutil.Process]:
+    """Those that are still there of which answers have told."""
+    told = pids.read_text().split()
+    assert told, "no answer has started"
+    return [psutil.Process(int(pid)) for pid in told if psutil.pid_exists(int(pid))]
+
+
 @pytest.fixture(scope="module")  # Playwright occupies the thread's event loop as long as it runs
 def browser() -> Iterator[Browser]:
     """Chromium: the system's where there is one, else the one that Playwright downloaded."""
