@@ -24,6 +24,8 @@ RIGHT = UNBLOCK.solution.read_text(encoding="utf-8")
 ODD = {
     "exits 0 at import": ("import os; os._exit(0)\n", "did not start (exit code 0)"),
     "raises at import": ("import nowhere\n" + RIGHT, "No module named 'nowhere'"),
+    "is no Python": ("x = 1\ndef (\n", '(exit code 1):\n\n  File "answer.py", line 2\n    def (\n'),
+    "hangs at import": ("while True: pass\n", "printed nothing. An endless loop?"),
     "is empty": ("", 'Attribute "app" not found'),
     "floods its log": (
         RIGHT + "\nprint(('x' * 99 + '\\n') * 50_000)\n",

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,6 +83,14 @@ def test_run_starts_an_app_shows_the_line_and_ends_with_ctrl_c() -> None:
     assert "$ uvicorn examples.01_async_vs_def:app --port" in "".join(log)
     assert "GET /ping" in "".join(log)
     assert "Traceback" not in "".join(log)
+
+
+def test_run_says_what_to_do_when_the_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = workbook("run", "05", "--port", str(port), "--no-browser")
+    assert refused.returncode == 2
+    assert refused.stderr == f"Port {port} is taken: add --port 0, which takes a free one.\n"
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,10 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_graded(tmp_path: Path) -> 
     assert "Cy" in printed
     assert rows(tmp_path / "graded")["Bo"]["total"] == "1"
     assert rows(tmp_path / "graded")["Cy"]["total"] == ""
+    feedback = (tmp_path / "graded" / "students" / "Cy" / "feedback.txt").read_text("utf-8")
+    assert "Not everything could be graded" in feedback
+    assert "Not handed in" not in feedback  # something was: nobody knows what
+    assert "points" not in feedback
 
 
 def test_without_a_box_it_grades_and_says_what_it_could_not_prevent(tmp_path: Path) -> None:
@@ -160,4 +164,6 @@ def test_what_only_a_box_prevents_is_not_said_to_be_prevented_without() -> None:
 def test_no_class_is_no_pass(tmp_path: Path) -> None:
     assert grade(tmp_path / "nowhere", tmp_path / "graded")[0] == 2
     (tmp_path / "class").mkdir()
-    assert grade(tmp_path / "class", tmp_path / "graded")[0] == 1
+    code, printed = grade(tmp_path / "class", tmp_path / "graded")
+    assert code == 1
+    assert "There is no student's folder or zip" in printed

@@ -26,6 +26,7 @@ from workbook.server import STOP_SECONDS, Server, ServerError, serve
 
 ANSWER_SECONDS = 10  # the longest that a check waits for any one thing
 START_SECONDS = 10
+LOG_SECONDS = 0.2  # an app answers 500 first, and tells then why
 FLOOD_BYTES = 3_000_000
 
 Start = Callable[..., Server]
@@ -84,7 +85,10 @@ def start_answer(request: pytest.FixtureRequest, env: Mapping[str, str]) -> Serv
         return serve(path, env=env, start_seconds=START_SECONDS, most_log_bytes=10 * FLOOD_BYTES)
     except (OSError, RuntimeError) as error:
         did = _("started {file}").format(file=path.name)
-        raise Advice(did, _("it accepts requests"), error) from error
+        seen = str(error)
+        if own := own_traceback(seen):  # without uvicorn's and Python's part of it
+            seen = seen.partition("\n")[0] + f"\n\n{own}"
+        raise Advice(did, _("it accepts requests"), seen.rstrip()) from error
 
 
 @pytest.fixture
@@ -189,8 +193,12 @@ def pytest_runtest_makereport(
             expected = _("the conversation goes as the task says")
             error = Advice(title, expected, surprise(error))
         text = str(error)
-        if own := own_traceback(item):
+        time.sleep(LOG_SECONDS)
+        log = "".join(server.log() for server in item.stash.get(SERVERS, []))
+        if own := own_traceback(log):
             text += "\n\n" + _("Your app's own traceback:") + f"\n\n{own}"
+        answer = item.config.getoption("answer") or exercise.file
+        text = text.replace(f"{answer.parent}{os.sep}", "")  # where it lies says nothing
         report.advice, report.hint = text, hint
         if hint:
             told = _("Hint {number} of {count}: {text}")
@@ -221,12 +229,11 @@ def code_of_others() -> list[str]:
     """What the path of a file has in it that is Python's, installed, or the workbook's own."""
     libraries = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
     folders = ["site-packages", "dist-packages", PACKAGE, *libraries]
-    return [os.path.normcase(f"{folder}{os.sep}") for folder in folders]
+    return ["<frozen ", *(os.path.normcase(f"{folder}{os.sep}") for folder in folders)]
 
 
-def own_traceback(item: pytest.Item) -> str:
-    """The last traceback in the answer's log, from where it enters the answer's own file."""
-    log = "".join(server.log() for server in item.stash.get(SERVERS, []))
+def own_traceback(log: str) -> str:
+    """The last traceback in an answer's log, from where it enters the answer's own file."""
     _, begun, last = log.rpartition("Traceback (most recent call last):\n")
     if not begun or "ClientDisconnect" in last:  # the check hung up: an effect, not the fault
         return ""

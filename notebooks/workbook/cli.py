@@ -1,6 +1,7 @@
 """The `workbook` command."""
 
 import os
+import socket
 import sys
 import time
 import webbrowser
@@ -134,10 +135,21 @@ def run(
         raise typer.Exit(1)  # it ended by itself; its log has said why
     except LookupError as error:
         raise fail(error.args[0]) from None
-    except ServerError as error:
-        raise fail(error) from None
+    except ServerError as error:  # its log has been shown
+        if is_taken(port):
+            advice = _("Port {port} is taken: add --port 0, which takes a free one.")
+            raise fail(advice.format(port=port)) from None
+        raise fail(str(error).partition("\n")[0].rstrip(":：")) from None
     except KeyboardInterrupt:
         console.print(_("stopped"))
+
+
+def is_taken(port: int) -> bool:
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            return False
+    except OSError:
+        return True
 
 
 Names = Annotated[
@@ -272,10 +284,14 @@ def grade(
         raise fail(f"{submissions} {error}") from None
     except OSError as error:
         raise fail(error) from None
+    if not graded.students:
+        text = _("There is no student's folder or zip in {path}").format(path=submissions)
+        typer.secho(text, fg="red", err=True)
+        raise typer.Exit(1)
     ungraded = [student for student in graded.students if student.ungraded]
     for student in ungraded:
         console.print(_(": ").join((student.name, student.ungraded)), markup=False)
     text = _("{count} students, {report}")
     text = text.format(count=len(graded.students), report=out / "report.html")
     console.print(text, markup=False)
-    raise typer.Exit(1 if ungraded or not graded.students else 0)
+    raise typer.Exit(1 if ungraded else 0)

@@ -136,10 +136,11 @@ def grade_student(
             done()
         todo = [name for name in todo if name not in results]
         todo = todo[1:] + todo[:1]  # what ended its proctor waits for the others
+    readable = not submission.unreadable  # else nobody knows what is in there
     grades = [
         Grade(exercise, tuple(results[exercise.id][0]), results[exercise.id][1])
         if exercise.id in results
-        else Grade(exercise, (), missing=exercise.id not in submission.answers)
+        else Grade(exercise, (), missing=exercise.id not in submission.answers and readable)
         for exercise in EXERCISES
     ]
     ungraded = ""

@@ -130,7 +130,9 @@ def notes(student: Student) -> list[str]:
 
 def feedback(student: Student) -> str:
     """A mail's text to the student: what is solved, and what to look at next."""
-    parts = [_("Your exercises: {points}.").format(points=points(student))]
+    parts = []
+    if any(grade.outcomes or grade.missing for grade in student.grades):  # else nothing is known
+        parts.append(_("Your exercises: {points}.").format(points=points(student)))
     if student.ungraded:
         why = one_line(student.ungraded)
         parts.append(_("Not everything could be graded, so this may change: {why}").format(why=why))

@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping
+from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, TextIO
@@ -49,25 +50,44 @@ class _Log:
         self.bytes = 0  # ever written
         self.url = ""
         self.ready = threading.Event()
-        self._thread = threading.Thread(target=self._read, args=(pipe, echo), daemon=True)
+        self._pipe = pipe
+        self._echo = echo
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._ended = False
+        self._taking = threading.Lock()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
 
-    def _read(self, pipe: IO[bytes], echo: TextIO | None) -> None:
-        with pipe:
-            decoder = codecs.getincrementaldecoder("utf-8")("replace")
-            # Past the most, nobody reads any more, and who writes on gets an error.
-            while self.bytes < self.most and (chunk := os.read(pipe.fileno(), 65536)):
-                self.bytes += len(chunk)
-                self.data += chunk
-                del self.data[:-LOG_BYTES]
-                if echo:
-                    try:
-                        echo.write(decoder.decode(chunk))
-                        echo.flush()
-                    except (OSError, ValueError):  # closed, or it can't write Chinese
-                        echo = None
-                if not self.ready.is_set():
-                    self._look_for_start()
+    def _follow(self) -> None:
+        with self._pipe:
+            while not self._ended:
+                if os.name == "posix":
+                    wait([self._pipe.fileno()])
+                    self._take_what_is_there()
+                else:
+                    self._add(os.read(self._pipe.fileno(), 65536))
+
+    def _take_what_is_there(self) -> None:
+        with self._taking:
+            for _chunk in range(100):  # and no more at once: it may write without end
+                if self._ended or not wait([self._pipe.fileno()], 0):
+                    return
+                self._add(os.read(self._pipe.fileno(), 65536))
+
+    def _add(self, chunk: bytes) -> None:
+        self.bytes += len(chunk)
+        self.data += chunk
+        del self.data[:-LOG_BYTES]
+        # Past the most, nobody reads any more, and who writes on gets an error.
+        self._ended = not chunk or self.bytes >= self.most
+        if self._echo:
+            try:
+                self._echo.write(self._decoder.decode(chunk))
+                self._echo.flush()
+            except (OSError, ValueError):  # closed, or it can't write Chinese
+                self._echo = None
+        if not self.ready.is_set():
+            self._look_for_start()
 
     def _look_for_start(self) -> None:
         # Both lines, for with --workers the address comes before anyone listens to it.
@@ -77,6 +97,8 @@ class _Log:
             self.ready.set()
 
     def text(self) -> str:
+        if os.name == "posix":  # the thread may not have had its turn yet
+            self._take_what_is_there()
         return self.data.decode(errors="replace").replace("\r\n", "\n")
 
     def finish(self) -> None:
@@ -220,8 +242,11 @@ def _await_start(process: Process, log: _Log, path: Path, seconds: float) -> Non
             code = process.returncode
             reason = reason.format(app=path.name, code=code)
             raise ServerError(f"{reason}\n\n{log.text()}", code)
-    reason = _("{app} did not start in {seconds:g} s:").format(app=path.name, seconds=seconds)
-    raise ServerError(f"{reason}\n\n{log.text()}")
+    printed = log.text()
+    reason = _("{app} did not start in {seconds:g} s and printed nothing. An endless loop?")
+    if printed:
+        reason = _("{app} did not start in {seconds:g} s:")
+    raise ServerError(f"{reason.format(app=path.name, seconds=seconds)}\n\n{printed}")
 
 
 def accepts(url: str) -> bool:
