@@ -109,6 +109,8 @@ def passed(grade: Grade) -> str:
 
 
 def points(student: Student) -> str:
+    if all(kind(grade) == "unchecked" for grade in student.grades):
+        return legend()["unchecked"]  # and 0 points would say that something is known
     return _("{score} of {max} points, {solved} of {count} exercises solved").format(
         score=number(student.score),
         max=number(GradedClass.MAX_SCORE),
@@ -130,9 +132,7 @@ def notes(student: Student) -> list[str]:
 
 def feedback(student: Student) -> str:
     """A mail's text to the student: what is solved, and what to look at next."""
-    parts = []
-    if any(grade.outcomes or grade.missing for grade in student.grades):  # else nothing is known
-        parts.append(_("Your exercises: {points}.").format(points=points(student)))
+    parts = [_("Your exercises: {points}.").format(points=points(student))]
     if student.ungraded:
         why = one_line(student.ungraded)
         parts.append(_("Not everything could be graded, so this may change: {why}").format(why=why))
