@@ -26,7 +26,7 @@ from workbook.server import STOP_SECONDS, Server, ServerError, serve
 
 ANSWER_SECONDS = 10  # the longest that a check waits for any one thing
 START_SECONDS = 10
-LOG_SECONDS = 0.2  # an app answers 500 first, and tells then why
+LOG_SECONDS = 0.05  # an app answers 500 first, and tells then why
 FLOOD_BYTES = 3_000_000
 
 Start = Callable[..., Server]
