@@ -197,8 +197,8 @@ def pytest_runtest_makereport(
         log = "".join(server.log() for server in item.stash.get(SERVERS, []))
         if own := own_traceback(log):
             text += "\n\n" + _("Your app's own traceback:") + f"\n\n{own}"
-        answer = item.config.getoption("answer") or exercise.file
-        text = text.replace(f"{answer.parent}{os.sep}", "")  # where it lies says nothing
+        answer: Path = item.config.getoption("answer") or exercise.file
+        text = text.replace(f"{answer.absolute().parent}{os.sep}", "")  # it says nothing
         report.advice, report.hint = text, hint
         if hint:
             told = _("Hint {number} of {count}: {text}")
