@@ -13,6 +13,7 @@ async def get(url: str) -> tuple[int, bytes]:
     writer.write(request.encode())
     head, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
+    await writer.wait_closed()
     return int(head.split()[1]), body
 
 
