@@ -4,6 +4,7 @@ import functools
 import os
 import shutil
 import ssl
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,9 @@ os.environ["WORKBOOK_LANG"] = "en"  # whatever the developer speaks
 os.environ[FORK] = "1"  # hundreds of servers, and an import of FastAPI for each is minutes
 # Hundreds of HTTP clients, too, and each would read all certificates anew.
 ssl.create_default_context = functools.cache(ssl.create_default_context)  # type: ignore[assignment]
+# jsonschema, of nbformat and others, imports it to compile, for a second, a grammar that nobody
+# needs here, and does without where it is missing.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 collect_ignore = ["hostile"]  # brings a conftest.py and checks of its own, in vain
 
@@ -39,15 +43,27 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 # ── With -n, who runs what, and when ─────────────────────────────────────────────────────────
 
 
+# What shares no server: each test has a turn of its own, whichever process is free.
+FILES_APART = {
+    "test_check_command.py",
+    "test_checking.py",
+    "test_cli.py",
+    "test_examples.py",
+    "test_serve.py",
+    "test_serve_stop.py",
+}
+TESTS_APART = ("test_notebook_runs", "test_right_answers", "test_a_bundle_that_does_not_work")
+
+
 class Turns(LoadScopeScheduling):  # type: ignore[misc]
-    """A file's tests share a process, and so its servers; but each notebook has its own turn.
+    """A file's tests share a process, and so its servers, unless they are apart.
 
     Not xdist's own `loadgroup`: under pytest 9.2, xdist 3.8 overlooks all groups, in silence.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         path, _, name = nodeid.partition("::")
-        if name.startswith(("test_notebook_runs", "test_right_answers", "test_an_odd_answer")):
+        if Path(path).name in FILES_APART or name.startswith(TESTS_APART):
             return nodeid
         if "fuzzer" in name or "generated" in name:
             return "fuzz"  # one process imports schemathesis, which takes 2 s, and not every one
@@ -61,7 +77,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Turns:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest go first, so that nobody waits for them at the end."""
-    longest = ["test_01_async_vs_def", "test_serve", "test_teeth", "test_notebooks"]
+    longest = ["test_01_async_vs_def", "test_grade", "test_bundle", "test_notebooks"]
+    longest += ["test_grade_hostile", "test_teeth", "test_checking", "test_check_command"]
     items.sort(key=lambda item: [*longest, item.path.stem].index(item.path.stem))
 
 

@@ -1,8 +1,12 @@
 """A crowd of clients, each with a connection of its own, at a tenth of what httpx takes for it."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import httpx
+
+if TYPE_CHECKING:
+    from workbook.timeline import Burst
 
 
 async def get(url: str) -> tuple[int, bytes]:
@@ -20,3 +24,9 @@ async def get(url: str) -> tuple[int, bytes]:
 async def get_at_once(url: str, count: int) -> list[tuple[int, bytes]]:
     async with asyncio.timeout(60):
         return await asyncio.gather(*(get(url) for _ in range(count)))
+
+
+async def burst(url: str, path: str, count: int = 10) -> "Burst":
+    from workbook.timeline import burst  # brings matplotlib, for who runs these tests
+
+    return await burst(url, path, count)

@@ -1,14 +1,9 @@
 """Run a notebook in a fresh kernel, and tell a failure as a reader sees it."""
 
 import re
-import sys
 from pathlib import Path
 
 CELL_SECONDS = 60  # a cell that never ends is a failure, not a hang
-
-# jsonschema looks for this module when nbformat is imported, which takes 1.6 s to compile a
-# grammar that no notebook needs. jsonschema does without where it is missing.
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 
 def failure(path: Path) -> str | None:

@@ -1,7 +1,6 @@
 """Section 1: what overlaps, what queues, and who starves."""
 
 import asyncio
-import contextlib
 import inspect
 import json
 import os
@@ -14,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
-import psutil
 import pytest
 import redis.asyncio
 
-from crowd import get_at_once
+from crowd import burst, get_at_once
 from upstream import Upstream
 from workbook import Server, serve
 
@@ -58,10 +56,35 @@ def client(server: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-async def burst(url: str, path: str, count: int = 10) -> "Burst":
-    from workbook.timeline import burst  # brings matplotlib, for who runs these tests
+BAD_SECONDS = ["nan", "inf", "-inf", "1e999", "-1", "6", "5.0001", "abc", "", "1" * 5000]
+BAD_ROUNDS = ["0", "-1", "-" + "9" * 30, "9" * 10, "9" * 30, "9" * 5000, "abc", "1.5", "nan", ""]
 
-    return await burst(url, path, count)
+
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    [("/sleep/async", "seconds", value) for value in BAD_SECONDS]
+    + [("/sleep/def", "seconds", value) for value in ("nan", "-1", "6")]
+    + [("/sleep/blocking", "seconds", value) for value in ("nan", "-1", "6")]
+    + [("/cpu/def", "n", value) for value in BAD_ROUNDS]
+    + [("/cpu/async", "n", value) for value in ("-1", "9" * 10)]
+    + [("/cpu/process", "n", value) for value in ("-1", "9" * 10)],
+)
+def test_senseless_numbers_get_422_with_a_sentence(
+    client: httpx.Client, path: str, name: str, value: str
+) -> None:
+    """Contract: `seconds` is 0 to 5, `n` is bounded, else 422."""
+    answer = client.get(path, params={name: value})
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["msg"].startswith(("Input should be", "Unable to parse"))
+
+
+@pytest.mark.parametrize("value", ["0", "0.0", "5", "1e-300"])
+def test_sensible_numbers_are_taken(client: httpx.Client, value: str) -> None:
+    if value == "5":  # the largest, and no need to wait for it
+        with pytest.raises(httpx.ReadTimeout):
+            client.get("/sleep/async", params={"seconds": value}, timeout=0.2)
+    else:
+        assert client.get("/sleep/async", params={"seconds": value}).status_code == 200
 
 
 def queued(burst: "Burst") -> bool:
@@ -184,54 +207,6 @@ async def test_80_awaiting_requests_come_in_one_wave(server: Server) -> None:
     pytest.fail(f"{min(ends)=} {max(ends)=}")
 
 
-@pytest.mark.claim("1.6")
-async def test_cpu_work_starves_the_loop_unless_it_leaves_it(server: Server) -> None:
-    """Contract: starves the loop; leaves the loop alive; a process pool."""
-    await burst(server.url, "/cpu/process", count=2)  # the pool's processes run after this
-    for _ in range(8):  # one clear round is enough: what other programs do blurs the others
-        loop, threads, processes = [
-            await burst(server.url, f"/cpu/{style}", 2) for style in ("async", "def", "process")
-        ]
-        worst = max(threads.slowest_ping, processes.slowest_ping)
-        if loop.slowest_ping > max(0.4 * loop.seconds, 2 * worst):
-            return
-    pytest.fail(f"{loop.slowest_ping=} {threads.slowest_ping=} {processes.slowest_ping=}")
-
-
-def threads_that_want_a_core(server: Server) -> int:
-    """How many threads of the server and its pool run, or would if a core were free (Linux)."""
-    process = psutil.Process(server.pid)
-    family = [process.pid, *(child.pid for child in process.children(recursive=True))]
-    wanting = 0
-    for stat in (stat for pid in family for stat in Path(f"/proc/{pid}/task").glob("*/stat")):
-        with contextlib.suppress(OSError):  # the pool of threads has let this one go
-            wanting += stat.read_text().rpartition(")")[2].split()[0] == "R"
-    return wanting
-
-
-@pytest.mark.claim("1.6")
-async def test_threads_share_the_gil_and_processes_use_the_other_core(server: Server) -> None:
-    async def measured(path: str, count: int) -> tuple[float, float]:
-        """How long it took, and how many threads wanted a core meanwhile, on average."""
-        running = asyncio.create_task(burst(server.url, path, count))
-        wanting = []
-        while not running.done():
-            await asyncio.sleep(0.01)
-            wanting.append(threads_that_want_a_core(server))
-        return (await running).seconds, sum(wanting) / len(wanting)
-
-    await burst(server.url, "/cpu/process", count=2)
-    for _ in range(8):
-        one, _ = await measured("/cpu/def", 1)
-        threads, at_a_time = await measured("/cpu/def", 2)
-        processes, at_once = await measured("/cpu/process", 2)
-        # On busy cores two processes are as slow as two threads, but still want two of them.
-        spread = threads > 1.3 * processes or at_once > 1.3 * at_a_time > 0
-        if threads > 1.5 * one and spread:
-            return
-    pytest.fail(f"{one=} {threads=} {processes=} {at_a_time=} {at_once=}")
-
-
 @pytest.mark.claim("1.7")
 async def test_aioredis_is_redis_asyncio_today() -> None:
     assert not inspect.iscoroutinefunction(redis.Redis.execute_command)
@@ -288,37 +263,6 @@ async def test_every_route_answers_80_clients_at_once(server: Server, path: str)
     # uvloop counts a sleep from the beginning of the loop's turn: a full turn shortens it.
     least = 0.1 if "0.5" in path else 0.01 if "0.01" in path else 0
     assert all(report["elapsed"] >= least for report in reports)
-
-
-BAD_SECONDS = ["nan", "inf", "-inf", "1e999", "-1", "6", "5.0001", "abc", "", "1" * 5000]
-BAD_ROUNDS = ["0", "-1", "-" + "9" * 30, "9" * 10, "9" * 30, "9" * 5000, "abc", "1.5", "nan", ""]
-
-
-@pytest.mark.parametrize(
-    ("path", "name", "value"),
-    [("/sleep/async", "seconds", value) for value in BAD_SECONDS]
-    + [("/sleep/def", "seconds", value) for value in ("nan", "-1", "6")]
-    + [("/sleep/blocking", "seconds", value) for value in ("nan", "-1", "6")]
-    + [("/cpu/def", "n", value) for value in BAD_ROUNDS]
-    + [("/cpu/async", "n", value) for value in ("-1", "9" * 10)]
-    + [("/cpu/process", "n", value) for value in ("-1", "9" * 10)],
-)
-def test_senseless_numbers_get_422_with_a_sentence(
-    client: httpx.Client, path: str, name: str, value: str
-) -> None:
-    """Contract: `seconds` is 0 to 5, `n` is bounded, else 422."""
-    answer = client.get(path, params={name: value})
-    assert answer.status_code == 422
-    assert answer.json()["detail"][0]["msg"].startswith(("Input should be", "Unable to parse"))
-
-
-@pytest.mark.parametrize("value", ["0", "0.0", "5", "1e-300"])
-def test_sensible_numbers_are_taken(client: httpx.Client, value: str) -> None:
-    if value == "5":  # the largest, and no need to wait for it
-        with pytest.raises(httpx.ReadTimeout):
-            client.get("/sleep/async", params={"seconds": value}, timeout=0.2)
-    else:
-        assert client.get("/sleep/async", params={"seconds": value}).status_code == 200
 
 
 def assert_502(caller: Server, upstream: str) -> None:

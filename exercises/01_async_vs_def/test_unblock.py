@@ -27,14 +27,20 @@ async def get_report(client: httpx.AsyncClient, year: int) -> None:
     )
 
 
-async def count_pings(client: httpx.AsyncClient, work: "asyncio.Future[Any]") -> int:
-    """How often /ping answers until the work is done."""
-    pings = 0
+async def time_pings(client: httpx.AsyncClient, work: "asyncio.Future[Any]") -> list[float]:
+    """Until the work is done, ask for /ping again and again: the seconds that each took."""
+    pings: list[float] = []
     while not work.done():
+        await asyncio.sleep(0.03)  # also before the first, so that the work comes before it
+        asked = time.perf_counter()
         await client.get("/ping")
-        pings += 1
-        await asyncio.sleep(0.03)
+        pings.append(time.perf_counter() - asked)
     return pings
+
+
+def quick(pings: list[float]) -> bool:
+    """Whether most did not wait until a report was made. A busy machine makes some late."""
+    return sorted(pings)[len(pings) // 2] < REPORT_SECONDS / 2
 
 
 async def test_each_report_is_the_librarys(client: httpx.AsyncClient) -> None:
@@ -61,13 +67,13 @@ async def test_ten_reports_take_about_as_long_as_one(client: httpx.AsyncClient) 
 
     reports = [asyncio.ensure_future(get_report(client, 2011 + i)) for i in range(10)]
     waiting = asyncio.ensure_future(asyncio.wait(reports, timeout=4 * one))
-    pings = await count_pings(client, waiting)
+    pings = await time_pings(client, waiting)
     done, late = await waiting
     for report in late:
         report.cancel()
     for report in done:
         report.result()
-    if pings > 10:
+    if quick(pings):
         seen = _(
             "one took {one:.1f} s; {four:.1f} s after asking for ten, {count} had come, "
             "though /ping was quick"
@@ -82,24 +88,26 @@ async def test_ten_reports_take_about_as_long_as_one(client: httpx.AsyncClient) 
         did=_("asked for one report, then for ten at once"),
         expected=_("ten take about as long as one"),
         seen=seen.format(one=one, four=4 * one, count=len(done)),
-        hint=4 if pings > 10 else 2,
+        hint=4 if quick(pings) else 2,
     )
 
 
 async def test_ping_never_waits(client: httpx.AsyncClient) -> None:
     """`/ping` answers at once while reports are made."""
-    for _chance in range(2):  # a second chance on a busy machine
+    for _chance in range(3):  # one clear round will do
         started = time.perf_counter()
         reports = asyncio.gather(get_report(client, 2023), get_report(client, 2024))
-        pings = await count_pings(client, reports)
+        pings = await time_pings(client, reports)
         await reports
         seconds = time.perf_counter() - started
-        if pings > 4:
+        if quick(pings):
             break
     expect(
-        pings > 4,
+        quick(pings),
         did=_("asked for two reports, and for /ping again and again until they came"),
         expected=_("/ping answers many times meanwhile"),
-        seen=_("it answered {count} times in {seconds:.1f} s").format(count=pings, seconds=seconds),
+        seen=_("it answered {count} times in {seconds:.1f} s").format(
+            count=len(pings), seconds=seconds
+        ),
         hint=1,
     )
