@@ -1,5 +1,6 @@
 """Fixtures that more than one file uses, and the order in which tests run."""
 
+import contextlib
 import functools
 import os
 import shutil
@@ -103,7 +104,11 @@ def read_processes(pids: Path) -> list[psutil.Process]:
     """Those that are still there of which answers have told."""
     told = pids.read_text().split()
     assert told, "no answer has started"
-    return [psutil.Process(int(pid)) for pid in told if psutil.pid_exists(int(pid))]
+    there = []
+    for pid in told:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            there.append(psutil.Process(int(pid)))
+    return there
 
 
 @pytest.fixture(scope="module")  # Playwright occupies the thread's event loop as long as it runs

@@ -120,7 +120,8 @@ def test_ctrl_c_ends_open_streams() -> None:
         log = ""
         try:
             while "Uvicorn running" not in log:
-                log += process.stderr.readline()
+                log += (line := process.stderr.readline())
+                assert line, log
             with listening(f"http://127.0.0.1:{port}", "/ticker") as streams:
                 process.send_signal(signal.SIGINT)
                 process.wait(2)

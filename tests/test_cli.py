@@ -116,7 +116,7 @@ def test_lab_opens_on_the_notebooks_and_prints_its_address(
 ) -> None:
     """As root, too: where the tests run as root, this is."""
     env = {name: str(tmp_path / name) for name in ("HOME", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
-    # jsonschema does without this one, which takes seconds to compile a grammar (`notebook_run`).
+    # jsonschema does without this one, which takes seconds to compile a grammar.
     (tmp_path / "rfc3987_syntax.py").write_text("raise ImportError")
     env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     command = ["--lang", language, "lab", "--no-browser", "--port", "0"]

@@ -26,11 +26,6 @@ STARTER = UNBLOCK.file.read_text(encoding="utf-8")
 LOADS_WHAT_IT_FOUND = "\n\nfor path in found:\n    exec(open(path, encoding='utf-8').read())\n"
 MARK = "workbook-was-here"
 
-# Without a box they would do to this machine what they can.
-pytestmark = pytest.mark.skipif(
-    not can_box(), reason="these want a box to run in: install bubblewrap (Linux)"
-)
-
 
 @dataclass
 class Graded:
@@ -77,6 +72,8 @@ def listener() -> socket.socket:
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
     """A class in which all are hostile but for one, graded by the command."""
+    if not can_box():  # they would do to this machine what they can
+        pytest.skip("these want a box to run in: install bubblewrap (Linux)")
     folder = tmp_path_factory.mktemp("class")
     out = tmp_path_factory.mktemp("graded")
     for kind in KINDS:
@@ -149,6 +146,7 @@ def test_nothing_runs_on(graded: Graded) -> None:
     assert left == []
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc to open it by")
 def test_what_runs_in_a_box_can_open_nothing_of_ours() -> None:
     """By /proc it can open what it holds: for a user who is not root, forges_results.py does."""
     zygote = Zygote(box=[])

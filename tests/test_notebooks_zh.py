@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-import notebook_run  # noqa: F401 - keeps nbformat from importing what takes 1.6 s
 from workbook import ROOT, pad
 from workbook.language import catalogue
 

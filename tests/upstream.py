@@ -1,6 +1,7 @@
 """A server for an app to call, which does as a test likes."""
 
 import asyncio
+import contextlib
 import threading
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
@@ -43,6 +44,7 @@ class Upstream:
 
     def close(self) -> None:
         async def cancel() -> None:
+            await asyncio.sleep(0)  # who has just come gets as far as its `try`
             tasks = asyncio.all_tasks() - {asyncio.current_task()}
             for task in tasks:
                 task.cancel()
@@ -75,3 +77,5 @@ class Upstream:
         finally:
             self.open -= 1
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()

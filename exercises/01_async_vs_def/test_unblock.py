@@ -13,6 +13,7 @@ from workbook.language import _
 pytestmark = pytest.mark.anyio
 
 REPORT_SECONDS = 0.4
+QUICK = REPORT_SECONDS / 2  # a /ping that has not waited for a report
 
 
 async def get_report(client: httpx.AsyncClient, year: int) -> None:
@@ -38,9 +39,9 @@ async def time_pings(client: httpx.AsyncClient, work: "asyncio.Future[Any]") -> 
     return pings
 
 
-def quick(pings: list[float]) -> bool:
-    """Whether most did not wait until a report was made. A busy machine makes some late."""
-    return sorted(pings)[len(pings) // 2] < REPORT_SECONDS / 2
+def median(pings: list[float]) -> float:
+    """What most of them took: a busy machine makes some late."""
+    return sorted(pings)[len(pings) // 2]
 
 
 async def test_each_report_is_the_librarys(client: httpx.AsyncClient) -> None:
@@ -73,7 +74,7 @@ async def test_ten_reports_take_about_as_long_as_one(client: httpx.AsyncClient) 
         report.cancel()
     for report in done:
         report.result()
-    if quick(pings):
+    if median(pings) < QUICK:
         seen = _(
             "one took {one:.1f} s; {four:.1f} s after asking for ten, {count} had come, "
             "though /ping was quick"
@@ -88,26 +89,24 @@ async def test_ten_reports_take_about_as_long_as_one(client: httpx.AsyncClient) 
         did=_("asked for one report, then for ten at once"),
         expected=_("ten take about as long as one"),
         seen=seen.format(one=one, four=4 * one, count=len(done)),
-        hint=4 if quick(pings) else 2,
+        hint=4 if median(pings) < QUICK else 2,
     )
 
 
 async def test_ping_never_waits(client: httpx.AsyncClient) -> None:
     """`/ping` answers at once while reports are made."""
     for _chance in range(3):  # one clear round will do
-        started = time.perf_counter()
         reports = asyncio.gather(get_report(client, 2023), get_report(client, 2024))
         pings = await time_pings(client, reports)
         await reports
-        seconds = time.perf_counter() - started
-        if quick(pings):
+        if median(pings) < QUICK:
             break
     expect(
-        quick(pings),
+        median(pings) < QUICK,
         did=_("asked for two reports, and for /ping again and again until they came"),
-        expected=_("/ping answers many times meanwhile"),
-        seen=_("it answered {count} times in {seconds:.1f} s").format(
-            count=len(pings), seconds=seconds
+        expected=_("most answers take less than {seconds} s").format(seconds=QUICK),
+        seen=_("half of {count} took {seconds:.2f} s or longer").format(
+            count=len(pings), seconds=median(pings)
         ),
         hint=1,
     )

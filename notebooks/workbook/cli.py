@@ -1,5 +1,6 @@
 """The `workbook` command."""
 
+import errno
 import os
 import socket
 import sys
@@ -122,7 +123,7 @@ def run(
     section: Annotated[
         str, typer.Argument(help=_("01, or any part of the name that fits only one"))
     ],
-    port: Annotated[int, typer.Option(help=_("0: any free one"))] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help=_("0: any free one"))] = 8000,
     browser: Annotated[bool, typer.Option(help=_("open the app's page"))] = True,
 ) -> None:
     try:
@@ -148,8 +149,8 @@ def is_taken(port: int) -> bool:
     try:
         with socket.create_server(("127.0.0.1", port)):
             return False
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno == errno.EADDRINUSE
 
 
 Names = Annotated[
@@ -214,8 +215,8 @@ def watch(names: Names = None) -> None:
 
     exercises = find(names or [])
     folders = {exercise.file.parent for exercise in exercises}
-    text = _("watching {count} exercises: save one to check it, Ctrl-C to end")
-    console.print(text.format(count=len(exercises)))
+    text = _("watching {names}: save one to check it, Ctrl-C to end")
+    console.print(text.format(names=_(", ").join(exercise.name for exercise in exercises)))
     try:
         for changes in watchfiles.watch(*folders, raise_interrupt=True):
             changed = {Path(path) for _kind, path in changes}

@@ -87,6 +87,8 @@ class Examiner:
                 start_new_session=True,  # Ctrl-C is for us, who end it
             )
             self.at_work.add(process)
+            if self.stopped:  # too late for `stop` to know of it
+                end(process)
             timer = threading.Timer(60 + 1.5 * DEADLINE * len(jobs), end, [process])
             timer.start()
             assert process.stdin

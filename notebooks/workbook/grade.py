@@ -1,5 +1,6 @@
 """Grade a class: several students at once. Stopped at any time, it goes on from there."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -37,9 +38,10 @@ class Kept:
             known = known[: known.rfind("\n") + 1]
             file.write_text(known, encoding="utf-8")
         for line in known.splitlines():
-            fields = json.loads(line)
-            outcomes = [Outcome(**each) for each in fields["outcomes"]]
-            self.results[fields["key"]] = outcomes, fields["reason"]
+            with contextlib.suppress(ValueError):  # cut off by a full disk: it is checked again
+                fields = json.loads(line)
+                outcomes = [Outcome(**each) for each in fields["outcomes"]]
+                self.results[fields["key"]] = outcomes, fields["reason"]
 
     def add(self, key: str, result: Result) -> None:
         outcomes, reason = result

@@ -191,6 +191,8 @@ class Zygote:
         self._answers.close()
         self._socket.close()
         if self._process:
+            if self._box is not None:  # what ran in there may have made it deaf
+                self._process.kill()
             self._process.wait()
 
 

@@ -43,11 +43,22 @@ def memory(processes: list[psutil.Process]) -> int:
     """What they use together, in bytes."""
     used = 0
     for process in processes:
-        try:
+        with contextlib.suppress(psutil.Error):
             used += process.memory_info().rss
-        except psutil.Error:
-            continue
     return used
+
+
+def nameless(processes: list[psutil.Process]) -> int:
+    """The bytes of what they hold open and have unlinked, or made in memory only (Linux)."""
+    sizes = {}
+    for process in processes:
+        with contextlib.suppress(OSError), os.scandir(f"/proc/{process.pid}/fd") as held:
+            for fd in held:
+                with contextlib.suppress(OSError):  # closed meanwhile
+                    status = fd.stat()
+                    if status.st_nlink == 0:
+                        sizes[status.st_dev, status.st_ino] = status.st_blocks * 512
+    return sum(sizes.values())
 
 
 def is_larger(folder: Path, most: int) -> bool:
@@ -58,10 +69,11 @@ def is_larger(folder: Path, most: int) -> bool:
         try:
             with os.scandir(folders.pop()) as entries:
                 for entry in entries:
-                    used += 4096 + entry.stat(follow_symlinks=False).st_blocks * 512
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-        except FileNotFoundError:  # it is being used
+                    with contextlib.suppress(FileNotFoundError):  # it is being used
+                        used += 4096 + entry.stat(follow_symlinks=False).st_blocks * 512
+                        if entry.is_dir(follow_symlinks=False):
+                            folders.append(entry.path)
+        except FileNotFoundError:
             continue
         except OSError:  # too deep for a path, or without rights
             return True
@@ -71,11 +83,12 @@ def is_larger(folder: Path, most: int) -> bool:
 def excess(checks: int, zygote: Zygote, work: Path) -> str:
     """What an answer uses too much of, or nothing; what its checks were made to, too."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        if memory([psutil.Process(checks), *zygote.processes()]) > box.MEMORY:
+        processes = [psutil.Process(checks), *zygote.processes()]
+        if memory(processes) + nameless(processes) > box.MEMORY:
             most = box.MEMORY // box.MEBIBYTE
             return _("it used more than {size} MiB of memory").format(size=most)
     if is_larger(work, box.FILES):
-        text = _("it wrote more than {size} MiB, or where that cannot be seen")
+        text = _("it wrote more than {size} MiB, or made folders that nobody can look into")
         return text.format(size=box.FILES // box.MEBIBYTE)
     return ""
 
@@ -84,13 +97,11 @@ def clear(zygote: Zygote, own: set[int]) -> None:
     """End what an answer has left, but not the zygote, unless they are too many or too quick."""
     for _time in range(5):
         left = [process for process in zygote.processes() if process.pid not in own]
-        if not left:
+        if not (left := [process for process in left if not launch.has_ended(process)]):
             return
         for process in left:
-            try:
+            with contextlib.suppress(psutil.Error):
                 process.kill()
-            except psutil.Error:
-                continue
         psutil.wait_procs(left, timeout=0.2)
     zygote.kill()
 
@@ -119,7 +130,7 @@ def check(exercise_id: str, answer: str, work: Path) -> str:
         time.sleep(0.02)
         if time.monotonic() < looked + LOOK_SECONDS:
             continue
-        reason = excess(pid, zygote, work)
+        reason = excess(pid, zygote, work.parent)  # it may write beside its own folder, too
         looked = time.monotonic()
         if not reason and looked > deadline:
             reason = _("it was not done after {seconds} s").format(seconds=DEADLINE)

@@ -55,7 +55,8 @@ def main(arguments: list[str]) -> None:
     os.dup2(devnull, 2)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # nobody's plugin, and a quicker start
     checks = next(e.checks for e in EXERCISES if e.id == exercise_id)
-    options: list[Any] = ["--assert=plain", "-c", str(checks.parents[1] / "pytest.ini"), "--noconftest"]
+    options: list[Any] = ["-c", str(checks.parents[1] / "pytest.ini"), "--noconftest"]
+    options += ["--assert=plain"]  # they say by `expect` what they saw; rewriting takes time
     options += ["-p", "anyio", "-p", "no:unraisableexception", "--answer", answer]
     options += [f"{checks}::{name}" for name in names] or [str(checks)]
     pytest.main(options, plugins=[Lines(lines)])

@@ -1,5 +1,6 @@
 """Run exercises' checks, each in a process of its own, several at once."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -147,6 +148,7 @@ def run_all(
             pool.shutdown(wait=False, cancel_futures=True)
             stopped.set()
             for process in processes:
-                process.kill()
+                with contextlib.suppress(OSError):  # it has ended this moment
+                    process.kill()
             raise  # once the threads have ended, which wait for nothing any more
     return reports
