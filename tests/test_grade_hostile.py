@@ -16,12 +16,13 @@ import pytest
 
 from workbook import ROOT
 from workbook.examine import can_box
-from workbook.exercises import find_exercises
+from workbook.exercises import Exercise, find_exercises
 from workbook.launch import Zygote, has_ended
 
 HOSTILE = ROOT / "tests" / "hostile"
 KINDS = sorted(path.stem for path in HOSTILE.iterdir() if not path.name.startswith("__"))
 (UNBLOCK,) = find_exercises("unblock")
+(LATER,) = find_exercises("no_globals")  # checked after it
 STARTER = UNBLOCK.file.read_text(encoding="utf-8")
 LOADS_WHAT_IT_FOUND = "\n\nfor path in found:\n    exec(open(path, encoding='utf-8').read())\n"
 MARK = "workbook-was-here"
@@ -35,10 +36,10 @@ class Graded:
     visitors: list[bytes]
     before: set[str]
 
-    def passed(self, student: str) -> list[bool]:
+    def passed(self, student: str, exercise: Exercise = UNBLOCK) -> list[bool]:
         file = self.out / "students" / student / "results.json"
         tests = json.loads(file.read_text(encoding="utf-8"))["tests"]
-        return [t["status"] == "passed" for t in tests if UNBLOCK.name in t["name"]]
+        return [t["status"] == "passed" for t in tests if exercise.name in t["name"]]
 
 
 def hand_in(folder: Path, kind: str) -> None:
@@ -78,6 +79,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
     out = tmp_path_factory.mktemp("graded")
     for kind in KINDS:
         hand_in(folder / kind, kind)
+    shutil.copy(LATER.solution, folder / "files_at_home")
     (folder / "honest").mkdir()
     shutil.copy(UNBLOCK.solution, folder / "honest")
     (folder / "starter").mkdir()
@@ -124,6 +126,11 @@ def test_each_gets_the_grade_that_it_deserves(graded: Graded, kind: str) -> None
         assert passed in ([False] * 3, starter)
     else:
         assert passed == [False] * 3
+
+
+def test_what_one_answer_leaves_does_not_count_against_the_next(graded: Graded) -> None:
+    passed = graded.passed("files_at_home", LATER)
+    assert passed == [True] * len(LATER.titles)
 
 
 def test_nobody_has_called_on_us(graded: Graded) -> None:

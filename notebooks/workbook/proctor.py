@@ -141,7 +141,8 @@ def check(exercise_id: str, answer: str, work: Path) -> str:
             break
     if not zygote.has_ended():
         clear(zygote, own)
-    remove(work)
+    for left in work.parent.iterdir():  # the next answer starts with an empty disk
+        remove(left)
     return reason
 
 
