@@ -1,9 +1,13 @@
 """A page that shows a model's answer loses its line breaks, and half of its Chinese.
 
 The model sends its answer in pieces of bytes, as they come over a network, and each piece becomes
-one event. Run `fastapi dev exercises/05_sse/frame.py` and open
-/recite?text=床前明月光,%0A疑是地上霜。 with `curl -N`: characters are in pieces, and the second
-line is no part of any event. An English text without a line break looks fine.
+one event. Run `fastapi dev exercises/05_sse/frame.py`, and then, with two lines of a poem
+(percent-encoded: curl does not do it for you),
+
+    curl -N "http://127.0.0.1:8000/recite?text=%E5%BA%8A%E5%89%8D,%0A%E7%96%91%E6%98%AF"
+
+Characters are in pieces, and the second line is no part of any event. An English text without a
+line break looks fine.
 
 Goal: whatever the text, a page's EventSource gets it. It puts together the `data` of the events
 that it receives from `GET /recite?text=…`, in order, and has the text, to the character.
