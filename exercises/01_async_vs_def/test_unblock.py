@@ -34,8 +34,12 @@ async def time_pings(client: httpx.AsyncClient, work: "asyncio.Future[Any]") -> 
     while not work.done():
         await asyncio.sleep(0.03)  # also before the first, so that the work comes before it
         asked = time.perf_counter()
-        await client.get("/ping")
+        ping = asyncio.ensure_future(client.get("/ping"))
+        await asyncio.wait([ping, work], return_when=asyncio.FIRST_COMPLETED)
         pings.append(time.perf_counter() - asked)
+        if ping.done():
+            ping.result()
+        ping.cancel()
     return pings
 
 
@@ -99,7 +103,7 @@ async def test_ping_never_waits(client: httpx.AsyncClient) -> None:
         reports = asyncio.gather(get_report(client, 2023), get_report(client, 2024))
         pings = await time_pings(client, reports)
         await reports
-        if median(pings) < QUICK:
+        if not QUICK < median(pings) < 0.9 * REPORT_SECONDS:  # this is as clear as it gets
             break
     expect(
         median(pings) < QUICK,

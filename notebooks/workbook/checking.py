@@ -115,8 +115,10 @@ def start(request: pytest.FixtureRequest) -> Iterator[Start]:
     yield start
     stash = request.node.parent.stash
     complaints = []
+    failed_check = FAILED in request.node.stash  # has told enough: how it ends is not judged, too
     for server in servers:
-        if complaint := end(server, quickly=FAILED_END in stash):
+        complaint = end(server, quickly=failed_check or FAILED_END in stash)
+        if complaint and not failed_check:
             did = _("stopped {file}").format(file=server.app.name)
             complaints.append(Advice(did, _("it ends and leaves nothing behind"), complaint))
             stash[FAILED_END] = True
@@ -126,13 +128,14 @@ def start(request: pytest.FixtureRequest) -> Iterator[Start]:
 
 FAILED_START = pytest.StashKey[dict[str, Advice]]()
 FAILED_END = pytest.StashKey[bool]()
+FAILED = pytest.StashKey[bool]()
 SERVERS = pytest.StashKey[list[Server]]()
 
 
 def end(server: Server, quickly: bool = False) -> str | None:
     """Stop a server, and say what was not as it should be.
 
-    Quickly, once another check has waited for this answer to end: one deadline is enough.
+    Quickly, where a check has failed, or one has waited for it to end: one deadline is enough.
     """
     children = descendants(server.pid) if server.process.poll() is None else []
     complaint = None
@@ -186,6 +189,7 @@ def pytest_runtest_makereport(
     report = yield
     exercise = exercise_of(item)
     if exercise and report.failed and call.excinfo:
+        item.stash[FAILED] = True
         error = call.excinfo.value
         hint = error.hint if isinstance(error, Advice) else None
         if not isinstance(error, Advice):
