@@ -10,9 +10,10 @@ Goal: at `/ws/{room}/{client_id}`
   in several rooms at once, for different people; within a room nobody takes it twice.
 - A newcomer first hears the last 20 messages of this room (`X: T`, not who came and went), the
   oldest of them first; then its own joining, then what follows. Who is there already does not
-  hear them again. Whether an empty room keeps its messages is up to you.
+  hear them again. Whether an empty room keeps its messages is up to you. All read at once what
+  they are sent: slow readers are the exercise `slow_reader`.
 - A room's name has 1 to 20 characters, each of them a to z, 0 to 9 or a hyphen. With any other name
-  the connection is accepted and closed with code 1008, and nothing else.
+  the connection is accepted, sent nothing, and closed with code 1008.
 
 Check it: workbook check rooms
 """

@@ -6,7 +6,8 @@ the folder of uploads. Send two different files as `cat.png`, and the first is l
 
 Goal: `POST /files`, a form with a file in its field `file`, always answers 201 and
 `{"filename": NAME}`, and `UPLOAD_DIR/NAME` holds what was sent. `UPLOAD_DIR` is a variable of
-the environment. For every file, whatever the client calls it:
+the environment. For every file, whatever the client calls it, as long as the name has no more
+than 60 characters:
 
 - Nothing is written outside `UPLOAD_DIR`, nor into a folder inside it. NAME has no `/`, `\\` or
   `:` (Windows has paths like `C:cat.png` too) and no control character.
