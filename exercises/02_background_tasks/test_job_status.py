@@ -140,6 +140,20 @@ async def test_progress_can_be_watched(client: httpx.AsyncClient) -> None:
 
 async def test_one_report_is_made_at_a_time(client: httpx.AsyncClient) -> None:
     """Reports wait as pending for those before them, and each has its own result."""
+    for _round in range(3):  # one clear round will do: a busy machine may look away for too long
+        if await watch_three(client):
+            return
+    expect(
+        False,
+        did=_("POST /reports three times, then GET all three Locations again and again"),
+        expected=_("one is running, those before it are done, those after it pending"),
+        seen=_("none was pending while another was running"),
+        hint=3,
+    )
+
+
+async def watch_three(client: httpx.AsyncClient) -> bool:
+    """Order three, which have to be made one after the other; whether one was seen to wait."""
     orders = [FIVE[:3], FIVE[3:], FIVE[2:4]]
     addresses = [await order(client, cities) for cities in orders]
     did = _("POST /reports three times, then GET all three Locations again and again")
@@ -181,14 +195,13 @@ async def test_one_report_is_made_at_a_time(client: httpx.AsyncClient) -> None:
         hint=1,
     )
     expect(
-        waited and not at_once,
+        not at_once,
         did=did,
         expected=_("one is running, those before it are done, those after it pending"),
-        seen=_("at one moment: {told}").format(told=at_once)
-        if at_once
-        else _("none was pending while another was running"),
+        seen=_("at one moment: {told}").format(told=at_once),
         hint=3,
     )
+    return waited
 
 
 async def test_a_failure_is_told(client: httpx.AsyncClient) -> None:
