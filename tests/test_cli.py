@@ -31,6 +31,10 @@ def workbook(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def hear_sigint() -> None:  # a shell that starts the tests in the background ignores it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @contextmanager
 def running(
     *arguments: str, until: str, end: signal.Signals, **env: str
@@ -43,6 +47,7 @@ def running(
         encoding="utf-8",
         env={**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1", **env},
         start_new_session=True,
+        preexec_fn=hear_sigint if os.name == "posix" else None,
     )
     assert process.stdout is not None
     log: list[str] = []
