@@ -23,6 +23,7 @@ from workbook import ROOT, Server, serve
 def server() -> Iterator[Server]:
     with serve("01_async_vs_def") as server:
         yield server
+    assert "Traceback" not in server.log()
 
 
 @pytest.mark.anyio

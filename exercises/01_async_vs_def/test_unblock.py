@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from statistics import median_high  # a busy machine makes some of them late
 from typing import Any
 
 import httpx
@@ -43,11 +44,6 @@ async def time_pings(client: httpx.AsyncClient, work: "asyncio.Future[Any]") -> 
     return pings
 
 
-def median(pings: list[float]) -> float:
-    """What most of them took: a busy machine makes some late."""
-    return sorted(pings)[len(pings) // 2]
-
-
 async def test_each_report_is_the_librarys(client: httpx.AsyncClient) -> None:
     """Each answer is the report that was asked for, made by the slow library."""
     started = time.perf_counter()
@@ -78,7 +74,7 @@ async def test_ten_reports_take_about_as_long_as_one(client: httpx.AsyncClient) 
         report.cancel()
     for report in done:
         report.result()
-    if median(pings) < QUICK:
+    if median_high(pings) < QUICK:
         seen = _(
             "one took {one:.1f} s; {four:.1f} s after asking for ten, {count} had come, "
             "though /ping was quick"
@@ -93,7 +89,7 @@ async def test_ten_reports_take_about_as_long_as_one(client: httpx.AsyncClient) 
         did=_("asked for one report, then for ten at once"),
         expected=_("ten take about as long as one"),
         seen=seen.format(one=one, four=4 * one, count=len(done)),
-        hint=4 if median(pings) < QUICK else 2,
+        hint=4 if median_high(pings) < QUICK else 2,
     )
 
 
@@ -103,12 +99,12 @@ async def test_ping_never_waits(client: httpx.AsyncClient) -> None:
         reports = asyncio.gather(get_report(client, 2023), get_report(client, 2024))
         pings = await time_pings(client, reports)
         await reports
-        if not QUICK < median(pings) < 0.9 * REPORT_SECONDS:  # this is as clear as it gets
+        if not QUICK < median_high(pings) < 0.9 * REPORT_SECONDS:  # quick, or blocked for all of it
             break
     expect(
-        median(pings) < QUICK,
+        median_high(pings) < QUICK,
         did=_("asked for two reports, and for /ping again and again until they came"),
         expected=_("most answers take less than {seconds} s").format(seconds=QUICK),
-        seen=_("a typical one took {seconds:.2f} s").format(seconds=median(pings)),
+        seen=_("a typical one took {seconds:.2f} s").format(seconds=median_high(pings)),
         hint=1,
     )

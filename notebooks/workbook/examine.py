@@ -87,13 +87,13 @@ class Examiner:
                 start_new_session=True,  # Ctrl-C is for us, who end it
             )
             self.at_work.add(process)
-            if self.stopped:  # too late for `stop` to know of it
-                end(process)
             timer = threading.Timer(60 + 1.5 * DEADLINE * len(jobs), end, [process])
             timer.start()
             assert process.stdin
             assert process.stdout
             try:
+                if self.stopped:  # too late for `stop` to know of this one
+                    return
                 with contextlib.suppress(BrokenPipeError):  # no box could be made: it says nothing
                     process.stdin.write(json.dumps(order).encode() + b"\n")
                     process.stdin.flush()
